@@ -1,0 +1,1 @@
+# pricing/local.mk
