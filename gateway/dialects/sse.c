@@ -1,0 +1,124 @@
+#include "gateway/dialects/sse.h"
+
+void sse_init(struct sse *s, size_t max_event_bytes)
+{
+    buf_init(&s->carry, max_event_bytes);
+    buf_init(&s->joined, max_event_bytes);
+    s->scanned = 0;
+}
+
+void sse_free(struct sse *s)
+{
+    buf_free(&s->carry);
+    buf_free(&s->joined);
+}
+
+/* One line from the start of `text`: its content, and its length with the line end. 0 when the end has not come. A CR
+ * at the very end may be half of a CRLF, so it waits for the next byte. */
+static size_t take_line(struct span text, struct span *line)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] == '\n') {
+            *line = span_first(text, i);
+            return i + 1;
+        }
+        if (text.p[i] == '\r') {
+            if (i + 1 == text.n)
+                return 0;
+            *line = span_first(text, i);
+            return text.p[i + 1] == '\n' ? i + 2 : i + 1;
+        }
+    }
+    return 0;
+}
+
+/* Length of the first block of `text` with its empty line; 0 when it is not whole. Lines are looked for from *from,
+ * which must be the start of a line, and is moved to the last line start seen. */
+static size_t block_length(struct span text, size_t *from)
+{
+    size_t at = *from, n;
+    struct span line;
+
+    for (; (n = take_line(span_skip(text, at), &line)) > 0; at += n)
+        if (line.n == 0)
+            return at + n;
+    *from = at;
+    return 0;
+}
+
+static bool add_data(struct sse *s, struct sse_event *e, struct span value)
+{
+    if (!e->data.p) {
+        e->data = value;
+        return true;
+    }
+    if (s->joined.n == 0 && !buf_add_span(&s->joined, e->data))
+        return false;
+    if (!buf_add_char(&s->joined, '\n') || !buf_add_span(&s->joined, value))
+        return false;
+    e->data = buf_span(&s->joined);
+    return true;
+}
+
+static bool read_block(struct sse *s, struct span raw, struct sse_event *e)
+{
+    struct span rest = raw, line;
+    size_t n;
+
+    *e = (struct sse_event){ .raw = raw };
+    buf_clear(&s->joined);
+    while ((n = take_line(rest, &line)) > 0) {
+        struct span value = SPAN_LIT("");
+        const size_t colon = span_find(line, ':');
+        const struct span field = span_first(line, colon);
+
+        rest = span_skip(rest, n);
+        if (colon < line.n)
+            value = span_skip(line, colon + 1);
+        if (value.n && value.p[0] == ' ')
+            value = span_skip(value, 1);
+        if (span_is(field, "data")) {
+            if (!add_data(s, e, value))
+                return false;
+        } else if (span_is(field, "event")) {
+            e->name = value;
+        }
+    }
+    return true;
+}
+
+enum sse_rc sse_feed(struct sse *s, struct span piece, sse_on_event on_event, void *ctx)
+{
+    struct sse_event e;
+    size_t n, from;
+
+    if (s->carry.n) {    /* finish the block that was cut, then go on in the piece itself */
+        const size_t before = s->carry.n;
+
+        if (!buf_add_span(&s->carry, piece))
+            return SSE_TOO_LARGE;
+        n = block_length(buf_span(&s->carry), &s->scanned);
+        if (n == 0)
+            return SSE_OK;
+        if (!read_block(s, span_first(buf_span(&s->carry), n), &e))
+            return SSE_TOO_LARGE;
+        if (!on_event(ctx, &e))
+            return SSE_STOP;
+        piece = n >= before ? span_skip(piece, n - before) : piece;
+        buf_clear(&s->carry);
+        s->scanned = 0;
+    }
+    for (from = 0; (n = block_length(piece, &from)) > 0; piece = span_skip(piece, n), from = 0) {
+        if (!read_block(s, span_first(piece, n), &e))
+            return SSE_TOO_LARGE;
+        if (!on_event(ctx, &e))
+            return SSE_STOP;
+    }
+    s->scanned = from;
+    return buf_add_span(&s->carry, piece) ? SSE_OK : SSE_TOO_LARGE;
+}
+
+struct span sse_rest(const struct sse *s)
+{
+    return buf_span(&s->carry);
+}

@@ -1,0 +1,534 @@
+/* connection.c - see connection.h. Refuses to know what a request means.
+ *
+ * Bufferevent callbacks are deferred by libevent (BEV_OPT_DEFER_CALLBACKS), so that nothing here runs inside a call
+ * that we made ourselves, and a connection may be freed from its own callbacks. A handler may end a request inside
+ * on_head or on_body; the reading loop looks at the state again after each call. */
+#include "gateway/server/connection.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#define READ_HIGH 65536u        /* bytes of input that may wait in us; more stays in the kernel */
+#define DISCARD_MAX 65536u      /* rest of a refused body that is read and dropped rather than the connection closed */
+#define LINGER_MS 1000
+
+enum connection_state { CONN_HEAD, CONN_BODY, CONN_DISCARD, CONN_REPLY, CONN_CLOSING };
+
+struct connection {
+    struct connection *next, **at;
+    struct connection_list *list;
+    struct bufferevent *bev;
+    struct event *closed;       /* EV_CLOSED on the descriptor */
+    struct event *timer;
+    const struct connection_limits *limits;
+    const struct connection_handler *handler;
+    void *ctx;
+    void *request;              /* the handler's */
+    enum connection_state state;
+    struct http1_head *head;    /* allocated with the first head, reused */
+    struct buf head_text;       /* the bytes the head's spans point into */
+    size_t head_seen;
+    struct http1_chunks chunks;
+    uint64_t body_left;
+    uint64_t requests;
+    bool pending;               /* on_head was called, connection_end not yet */
+    bool body_done;
+    bool reply_chunked, reply_until_close;
+    bool close_after;
+    bool was_full;
+    bool head_sent;
+    bool dead;                  /* freed as soon as no call of ours is on the stack */
+    int depth;                  /* calls of ours on the stack */
+    char peer[INET6_ADDRSTRLEN];
+};
+
+static void connection_destroy(struct connection *c);
+
+/* ---- life ---- */
+
+static void set_timer(struct connection *c, int64_t ms)
+{
+    const struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
+
+    if (ms > 0)
+        event_add(c->timer, &tv);
+    else
+        event_del(c->timer);
+}
+
+static void enter(struct connection *c)
+{
+    c->depth++;
+}
+
+static void leave(struct connection *c)
+{
+    if (--c->depth == 0 && c->dead)
+        connection_destroy(c);
+}
+
+/* The caller is gone or no longer wanted: tell the handler once, free when the stack is empty. */
+static void drop(struct connection *c)
+{
+    if (c->dead)
+        return;
+    c->dead = true;
+    if (c->pending) {
+        c->pending = false;
+        c->handler->on_gone(c->ctx, c);
+        c->request = NULL;
+    }
+    event_del(c->timer);
+    event_del(c->closed);
+    bufferevent_disable(c->bev, EV_READ | EV_WRITE);
+    if (c->depth == 0)
+        connection_destroy(c);
+}
+
+static void connection_destroy(struct connection *c)
+{
+    *c->at = c->next;
+    if (c->next)
+        c->next->at = c->at;
+    c->list->n--;
+    event_free(c->timer);
+    event_free(c->closed);
+    bufferevent_free(c->bev);
+    buf_free(&c->head_text);
+    free(c->head);
+    free(c);
+}
+
+void connection_free(struct connection *c)
+{
+    drop(c);
+}
+
+/* ---- writing ---- */
+
+static struct evbuffer *output(const struct connection *c)
+{
+    return bufferevent_get_output(c->bev);
+}
+
+size_t connection_output_bytes(const struct connection *c)
+{
+    return evbuffer_get_length(output(c));
+}
+
+bool connection_full(struct connection *c)
+{
+    if (connection_output_bytes(c) > CONNECTION_HIGH)
+        c->was_full = true;
+    return c->was_full;
+}
+
+void connection_send_head(struct connection *c, int status, struct span fields, int64_t length, bool close)
+{
+    struct evbuffer *out = output(c);
+    const bool keep = !close && c->head && c->head->keep_alive && !c->close_after && !c->list->draining &&
+                      (!c->limits->requests_per_connection || c->requests < c->limits->requests_per_connection);
+
+    c->head_sent = true;
+    c->reply_chunked = length < 0 && (!c->head || c->head->minor == 1);
+    c->reply_until_close = length < 0 && !c->reply_chunked;
+    if (!keep || c->reply_until_close)
+        c->close_after = true;
+    evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\n", status, http_reason(status));
+    evbuffer_add(out, fields.p, fields.n);
+    if (c->close_after)
+        evbuffer_add(out, "connection: close\r\n", 19);
+    if (c->reply_chunked)
+        evbuffer_add(out, "transfer-encoding: chunked\r\n\r\n", 30);
+    else if (length >= 0)
+        evbuffer_add_printf(out, "content-length: %lld\r\n\r\n", (long long)length);
+    else
+        evbuffer_add(out, "\r\n", 2);
+}
+
+void connection_send_body(struct connection *c, struct span piece)
+{
+    struct evbuffer *out = output(c);
+    const bool head_only = c->head && span_is(c->head->method, "HEAD");
+
+    if (piece.n == 0 || head_only)
+        return;
+    if (c->reply_chunked)
+        evbuffer_add_printf(out, "%zx\r\n", piece.n);
+    evbuffer_add(out, piece.p, piece.n);
+    if (c->reply_chunked)
+        evbuffer_add(out, "\r\n", 2);
+}
+
+static void read_more(struct connection *c);
+static void closing(struct connection *c);
+
+static void next_request(struct connection *c)
+{
+    c->state = CONN_HEAD;
+    c->head_seen = 0;
+    c->head_sent = false;
+    c->body_done = false;
+    c->was_full = false;
+    set_timer(c, evbuffer_get_length(bufferevent_get_input(c->bev)) ? c->limits->head_ms : c->limits->keepalive_ms);
+    if (c->depth == 0)
+        read_more(c);    /* a pipelined head may be here already; inside our own calls the loop sees the state */
+}
+
+void connection_end(struct connection *c)
+{
+    if (c->dead || !c->pending)
+        return;
+    if (c->reply_chunked && !(c->head && span_is(c->head->method, "HEAD")))
+        evbuffer_add(output(c), "0\r\n\r\n", 5);
+    c->pending = false;
+    c->request = NULL;
+    c->requests++;
+    if (!c->body_done && !c->close_after) {
+        if (c->head->chunked || c->body_left > DISCARD_MAX) {
+            c->close_after = true;
+        } else {
+            c->state = CONN_DISCARD;
+            set_timer(c, c->limits->body_idle_ms);
+            if (c->depth == 0)
+                read_more(c);
+            return;
+        }
+    }
+    if (c->close_after || c->list->draining)
+        closing(c);
+    else
+        next_request(c);
+}
+
+void connection_abort(struct connection *c)
+{
+    if (c->dead)
+        return;
+    c->pending = false;
+    c->request = NULL;
+    closing(c);
+}
+
+/* Flush, then shut our side down and wait a moment for the caller's end, so that a reset does not overtake the reply. */
+static void closing(struct connection *c)
+{
+    c->state = CONN_CLOSING;
+    set_timer(c, connection_output_bytes(c) ? 30000 : LINGER_MS);
+    if (connection_output_bytes(c) == 0) {
+        SSL *ssl = bufferevent_openssl_get_ssl(c->bev);
+
+        if (ssl)
+            SSL_shutdown(ssl);    /* sends close_notify; the kernel buffers it */
+        shutdown(bufferevent_getfd(c->bev), SHUT_WR);
+    }
+}
+
+/* ---- reading ---- */
+
+static void bad(struct connection *c, int status, const char *why)
+{
+    const bool was_pending = c->pending;
+
+    if (was_pending) {    /* the body broke: the request is told that its caller is gone, then we say why */
+        c->pending = false;
+        c->handler->on_gone(c->ctx, c);
+        c->request = NULL;
+    }
+    c->close_after = true;
+    if (c->head_sent) {
+        closing(c);
+        return;
+    }
+    if (c->handler->on_bad) {
+        c->handler->on_bad(c->ctx, c, status, why);
+    } else {
+        connection_send_head(c, status, SPAN_LIT("content-type: text/plain\r\n"), (int64_t)strlen(why) + 1, true);
+        connection_send_body(c, span_str(why));
+        connection_send_body(c, SPAN_LIT("\n"));
+    }
+    closing(c);
+}
+
+static bool read_head(struct connection *c)
+{
+    struct evbuffer *in = bufferevent_get_input(c->bev);
+    size_t n = evbuffer_get_length(in), used = 0;
+    struct http1_error err = { 400, "bad request" };
+    enum http1_rc rc;
+    const size_t most = c->limits->header_bytes ? c->limits->header_bytes : 65536;
+    const char *p;
+
+    if (n == 0)
+        return false;
+    if (!c->head)
+        c->head = malloc(sizeof *c->head);
+    if (n > most + 1)
+        n = most + 1;
+    p = c->head ? (const char *)evbuffer_pullup(in, (ev_ssize_t)n) : NULL;
+    if (!p) {
+        drop(c);
+        return false;
+    }
+    rc = http1_read_head((struct span){ p, n }, most, &c->head_seen, c->head, &used, &err);
+    if (rc == HTTP1_MORE) {
+        if (c->head_seen && c->requests)
+            set_timer(c, c->limits->head_ms);    /* a next head has begun: keep-alive time no longer holds */
+        return false;
+    }
+    if (rc == HTTP1_BAD) {
+        c->head->keep_alive = false;
+        c->head->method = SPAN_NONE;
+        c->head->minor = 1;
+        bad(c, err.status, err.why);
+        return false;
+    }
+    /* The spans must outlive the input buffer's drain: copy the head once and read it again there. */
+    buf_clear(&c->head_text);
+    if (!buf_add(&c->head_text, p, used)) {
+        drop(c);
+        return false;
+    }
+    evbuffer_drain(in, used);
+    c->head_seen = 0;
+    rc = http1_read_head(buf_span(&c->head_text), most, &c->head_seen, c->head, &used, &err);
+    c->body_left = c->head->has_length ? c->head->length : 0;
+    c->body_done = !c->head->chunked && c->body_left == 0;
+    http1_chunks_init(&c->chunks);
+    c->state = c->body_done ? CONN_REPLY : CONN_BODY;
+    c->pending = true;
+    set_timer(c, c->body_done ? 0 : c->limits->body_idle_ms);
+    c->handler->on_head(c->ctx, c, c->head);
+    if (c->pending && c->body_done)
+        c->handler->on_body(c->ctx, c, SPAN_LIT(""), true);
+    else if (c->pending && c->head->expect_continue && !c->head_sent && evbuffer_get_length(in) == 0)
+        evbuffer_add(output(c), "HTTP/1.1 100 Continue\r\n\r\n", 25);
+    return true;
+}
+
+/* Takes what is there of the body. False: wait for more. */
+static bool read_body(struct connection *c)
+{
+    struct evbuffer *in = bufferevent_get_input(c->bev);
+    struct evbuffer_iovec v;
+    struct span data = SPAN_NONE;
+    struct http1_error err = { 400, "bad body" };
+    size_t used;
+    enum http1_rc rc = HTTP1_MORE;
+
+    if (evbuffer_peek(in, -1, NULL, &v, 1) < 1 || v.iov_len == 0)
+        return false;
+    if (c->head->chunked) {
+        rc = http1_chunks_read(&c->chunks, (struct span){ v.iov_base, v.iov_len }, &used, &data, &err);
+        if (rc == HTTP1_BAD) {
+            bad(c, err.status, err.why);
+            return false;
+        }
+    } else {
+        used = v.iov_len < c->body_left ? v.iov_len : (size_t)c->body_left;
+        data = (struct span){ v.iov_base, used };
+        c->body_left -= used;
+        if (c->body_left == 0)
+            rc = HTTP1_OK;
+    }
+    c->body_done = rc == HTTP1_OK;
+    if (c->body_done && c->state == CONN_BODY)
+        c->state = CONN_REPLY;
+    set_timer(c, c->body_done ? 0 : c->limits->body_idle_ms);
+    if (c->pending && (data.n || c->body_done))
+        c->handler->on_body(c->ctx, c, data, c->body_done);
+    if (!c->dead)
+        evbuffer_drain(in, used);    /* only now: `data` points into it */
+    if (!c->dead && c->state == CONN_DISCARD && c->body_done)
+        next_request(c);
+    return !c->dead;
+}
+
+static void read_more(struct connection *c)
+{
+    bool again = true;
+
+    enter(c);
+    while (again && !c->dead) {
+        switch (c->state) {
+        case CONN_HEAD:
+            if (c->list->draining && evbuffer_get_length(bufferevent_get_input(c->bev)) == 0) {
+                closing(c);
+                again = false;
+            } else {
+                again = read_head(c);
+            }
+            break;
+        case CONN_BODY:
+        case CONN_DISCARD:
+            again = read_body(c);
+            break;
+        case CONN_REPLY:
+            again = false;    /* what comes now is the next request's: it waits, bounded by READ_HIGH */
+            break;
+        case CONN_CLOSING:
+            evbuffer_drain(bufferevent_get_input(c->bev), SIZE_MAX);
+            again = false;
+            break;
+        }
+    }
+    leave(c);
+}
+
+/* ---- events ---- */
+
+static void on_read(struct bufferevent *bev, void *arg)
+{
+    (void)bev;
+    read_more(arg);
+}
+
+static void on_write(struct bufferevent *bev, void *arg)
+{
+    struct connection *c = arg;
+
+    (void)bev;
+    enter(c);
+    if (c->state == CONN_CLOSING && connection_output_bytes(c) == 0) {
+        closing(c);
+    } else if (c->was_full && connection_output_bytes(c) <= CONNECTION_LOW) {
+        c->was_full = false;
+        if (c->pending)
+            c->handler->on_drained(c->ctx, c);
+    }
+    leave(c);
+}
+
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+    (void)bev;
+    if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR))
+        drop(arg);
+}
+
+static void on_closed(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    drop(arg);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct connection *c = arg;
+
+    (void)fd;
+    (void)what;
+    enter(c);
+    if (c->state == CONN_HEAD && evbuffer_get_length(bufferevent_get_input(c->bev)))
+        bad(c, 408, "the request head took too long");
+    else if (c->state == CONN_BODY)
+        bad(c, 408, "the request body took too long");
+    else
+        drop(c);
+    leave(c);
+}
+
+struct connection *connection_new(struct event_base *base, evutil_socket_t fd, struct ssl_ctx_st *ssl_ctx,
+                                  struct connection_list *list, const struct connection_limits *limits,
+                                  const struct connection_handler *handler, void *ctx)
+{
+    const int options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
+    struct connection *c = calloc(1, sizeof *c);
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+    const int on = 1;
+
+    if (!c) {
+        evutil_closesocket(fd);
+        return NULL;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);    /* without it: 44 ms a request (choices, measured) */
+    if (getpeername(fd, (struct sockaddr *)&ss, &len) == 0)
+        getnameinfo((struct sockaddr *)&ss, len, c->peer, sizeof c->peer, NULL, 0, NI_NUMERICHOST);
+    if (ssl_ctx) {
+        SSL *ssl = SSL_new(ssl_ctx);
+
+        c->bev = ssl ? bufferevent_openssl_socket_new(base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, options) : NULL;
+        if (!c->bev && ssl)
+            SSL_free(ssl);
+        if (c->bev)
+            bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
+    } else {
+        c->bev = bufferevent_socket_new(base, fd, options);
+    }
+    c->timer = event_new(base, -1, 0, on_timer, c);
+    c->closed = event_new(base, fd, EV_CLOSED, on_closed, c);
+    if (!c->bev || !c->timer || !c->closed) {
+        if (c->bev)
+            bufferevent_free(c->bev);
+        else
+            evutil_closesocket(fd);
+        if (c->timer)
+            event_free(c->timer);
+        if (c->closed)
+            event_free(c->closed);
+        free(c);
+        return NULL;
+    }
+    c->limits = limits;
+    c->handler = handler;
+    c->ctx = ctx;
+    buf_init(&c->head_text, 131072);
+    c->list = list;
+    c->next = list->first;
+    c->at = &list->first;
+    if (c->next)
+        c->next->at = &c->next;
+    list->first = c;
+    list->n++;
+    bufferevent_setcb(c->bev, on_read, on_write, on_event, c);
+    bufferevent_setwatermark(c->bev, EV_READ, 0, READ_HIGH);
+    bufferevent_setwatermark(c->bev, EV_WRITE, CONNECTION_LOW, 0);
+    bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+    event_add(c->closed, NULL);
+    set_timer(c, limits->head_ms);
+    return c;
+}
+
+void connection_set_request(struct connection *c, void *request)
+{
+    c->request = request;
+}
+
+void *connection_request(const struct connection *c)
+{
+    return c->request;
+}
+
+const char *connection_peer(const struct connection *c)
+{
+    return c->peer;
+}
+
+const char *http_reason(int status)
+{
+    static const struct { int status; const char *text; } known[] = {
+        { 200, "OK" }, { 202, "Accepted" }, { 204, "No Content" }, { 304, "Not Modified" }, { 400, "Bad Request" },
+        { 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" },
+        { 408, "Request Timeout" }, { 409, "Conflict" }, { 411, "Length Required" }, { 413, "Content Too Large" },
+        { 414, "URI Too Long" }, { 415, "Unsupported Media Type" }, { 417, "Expectation Failed" },
+        { 422, "Unprocessable Content" }, { 429, "Too Many Requests" }, { 431, "Request Header Fields Too Large" },
+        { 500, "Internal Server Error" }, { 501, "Not Implemented" }, { 502, "Bad Gateway" },
+        { 503, "Service Unavailable" }, { 504, "Gateway Timeout" }, { 505, "HTTP Version Not Supported" },
+        { 529, "Overloaded" },
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (known[i].status == status)
+            return known[i].text;
+    return status < 400 ? "OK" : "Error";
+}
