@@ -1,0 +1,99 @@
+/* features.h - what a policy may look at: hard facts that the gateway knows, soft scores read from the text.
+ *
+ * The gateway clears the struct with features_init, fills in the facts from head, key and body, feeds the text that
+ * the user wrote to features_text piece by piece, and closes with features_finish. Spans and arrays are borrowed and
+ * live as long as the request. Nothing here allocates. The scores are cheap and crude on purpose (one pass, no
+ * patterns): a person can see them with `tollgate explain`, test them, and override them by header or tag. */
+#ifndef TOLLGATE_POLICIES_FEATURES_H
+#define TOLLGATE_POLICIES_FEATURES_H
+
+#include "base/http1.h"
+#include "base/span.h"
+
+/* Callers' dialects as a policy's `dialect` atom and the ledger's column spell them. */
+#define FEATURE_DIALECTS "openai", "responses", "completions", "embeddings", "anthropic", "gemini"
+
+enum modality {                    /* bits: what the prompt holds */
+    MODALITY_TEXT = 1,
+    MODALITY_IMAGE = 2,
+    MODALITY_AUDIO = 4,
+    MODALITY_VIDEO = 8,
+    MODALITY_FILE = 16,            /* a document handed over as such, PDF and the like */
+};
+
+/* What `{"feature": NAME, "at_least" | "at_most" | "is": X}` may name; feature_name gives the spelling. */
+enum feature {
+    FEATURE_PROMPT_TOKENS,         /* the gateway's best estimate of the whole prompt */
+    FEATURE_MAX_TOKENS,            /* the cap that the caller asked for, 0 when none */
+    FEATURE_TURNS,                 /* messages of the user */
+    FEATURE_MESSAGES,              /* messages of all roles */
+    FEATURE_TOOLS,                 /* tools offered */
+    FEATURE_IMAGES,                /* pictures in the prompt */
+    FEATURE_JSON_MODE,             /* 1 when JSON or a JSON schema is asked for */
+    FEATURE_STREAM,                /* 1 when the answer is to be streamed */
+    FEATURE_FILES,                 /* distinct file names, attachments and fenced blocks without a name */
+    FEATURE_CODE,                  /* 0..1: how much of the text is program code */
+    FEATURE_MATH,                  /* 0..1: how much of it is mathematics */
+    FEATURE_COUNT
+};
+
+struct feature_tag { struct span name, value; };    /* of x-tollgate-tag: name=value */
+
+/* What was asked for, as far as a check on the answer must know it. */
+struct asked {
+    bool json;                     /* response_format json_object or json_schema */
+    const struct span *tools;      /* names of the tools offered, unescaped */
+    size_t n_tools;
+    int64_t max_tokens;            /* the caller's own cap on the answer, 0 when none was named */
+};
+
+#define FEATURE_FILES_MAX 64       /* distinct names told apart; more count as this many */
+
+/* Running counts of features_text; private. */
+struct feature_scan {
+    uint64_t bytes, letters, digits, lines;
+    uint64_t code_lines, code_marks, fenced_bytes;
+    uint64_t math_marks, math_words, operators;
+    uint32_t files[FEATURE_FILES_MAX];    /* digests of names */
+    uint32_t n_files, n_attached, n_bare_fences;
+    bool in_fence;
+};
+
+struct features {
+    struct span dialect;           /* one of FEATURE_DIALECTS */
+    struct span model;             /* as the caller asked; empty counts as "auto" */
+    struct span route_asked;       /* x-tollgate-route; SPAN_NONE when absent */
+    struct span team;              /* of the key; SPAN_NONE with "auth": "none" */
+    struct span key;               /* the key's name */
+    const struct http1_header *headers;
+    size_t n_headers;
+    const struct feature_tag *tags;
+    size_t n_tags;
+    unsigned modalities;           /* bits of enum modality */
+    struct asked asked;
+    bool stream;
+    /* Bounds on the tokens of the prompt (pricing/estimate.h): least is certain to be there, most is what a
+     * reservation must cover; value[FEATURE_PROMPT_TOKENS] lies between. For a tokenizer_factor of 1. */
+    int64_t prompt_tokens_least, prompt_tokens_most;
+    int64_t max_cost_nano;         /* x-tollgate-max-cost-usd; -1 when absent */
+    int64_t deadline_ms;           /* x-tollgate-deadline-ms, from the arrival; -1 when absent */
+    double value[FEATURE_COUNT];   /* json_mode, stream, tools and max_tokens are filled in by features_finish */
+    struct feature_scan scan;
+};
+
+void features_init(struct features *f);
+/* One piece of text that the user wrote: a whole content string or text part, unescaped. Linear, about 1 ns a byte. */
+void features_text(struct features *f, struct span text);
+/* A file or picture that the user attached under this name (empty: without one). */
+void features_file(struct features *f, struct span name);
+/* Computes the scores and the facts that follow from other fields. Call it once, last. */
+void features_finish(struct features *f);
+
+/* "prompt_tokens", ...; FEATURE_COUNT when there is no such feature. */
+const char *feature_name(enum feature id);
+enum feature feature_find(struct span name);
+/* "image"; 0 when there is no such modality. */
+const char *modality_name(enum modality bit);
+unsigned modality_find(struct span name);
+
+#endif
