@@ -1,0 +1,60 @@
+/* quirks.h - how an upstream of the OpenAI dialect differs from OpenAI. Data, not code: a new host is one JSON object.
+ *
+ * Rows for known hosts are built in (quirks.c); `quirks` in a provider's config overrides field by field, by the names
+ * used here. The facts are from the hosts' public documentation as of autumn 2026. */
+#ifndef TOLLGATE_GATEWAY_UPSTREAM_QUIRKS_H
+#define TOLLGATE_GATEWAY_UPSTREAM_QUIRKS_H
+
+#include <jansson.h>
+
+#include "base/problem.h"
+#include "base/span.h"
+
+enum quirk_auth { AUTH_BEARER, AUTH_X_API_KEY, AUTH_API_KEY, AUTH_X_GOOG_API_KEY, AUTH_NONE };
+enum quirk_max_tokens { MAX_TOKENS, MAX_COMPLETION_TOKENS };
+enum quirk_stream_usage {
+    STREAM_USAGE_ASK,         /* comes with stream_options.include_usage */
+    STREAM_USAGE_ALWAYS,      /* comes unasked; stream_options must not be sent */
+    STREAM_USAGE_NEVER,
+};
+enum quirk_reasoning_field {
+    REASONING_NONE, REASONING_CONTENT /* "reasoning_content" */, REASONING_PLAIN /* "reasoning" */,
+    REASONING_THINK_TAGS /* <think> in content */, REASONING_BLOCKS /* content as an array, Mistral's */
+};
+enum quirk_reasoning_return { REASONING_RETURN_NO, REASONING_RETURN_TOOL_TURNS, REASONING_RETURN_ALWAYS };
+enum quirk_tool_ids { TOOL_IDS_ANY, TOOL_IDS_NINE_ALNUM };
+enum quirk_unknown { UNKNOWN_IGNORED, UNKNOWN_REJECTED };
+enum quirk_error_shape { ERROR_OPENAI, ERROR_FLAT, ERROR_CODE_ERROR, ERROR_DETAIL, ERROR_ANTHROPIC, ERROR_GOOGLE };
+enum quirk_keepalive { KEEPALIVE_NONE, KEEPALIVE_COMMENT, KEEPALIVE_BLANK, KEEPALIVE_BOTH };
+
+#define QUIRK_DOWN_STATUSES_MAX 8
+
+struct quirks {
+    char base_path[64];                            /* put behind base_url when that has no path; "" */
+    enum quirk_auth auth_style;                    /* bearer | x_api_key | api_key | x_goog_api_key | none */
+    enum quirk_max_tokens max_tokens_field;        /* max_tokens | max_completion_tokens */
+    bool developer_role;                           /* false: turn `developer` into `system` */
+    bool supports_json_schema;
+    bool supports_parallel;                        /* parallel_tool_calls */
+    enum quirk_stream_usage stream_usage;          /* ask | always | never */
+    enum quirk_reasoning_field reasoning_field;    /* none | reasoning_content | reasoning | think_tags | blocks */
+    enum quirk_reasoning_return reasoning_must_return;    /* no | tool_turns | always */
+    bool reasoning_in_output_count;                /* false: completion_tokens excludes reasoning_tokens (xAI) */
+    enum quirk_tool_ids tool_id_rule;              /* any | nine_alnum */
+    char tool_choice_required_word[16];            /* "required", Mistral "any", DeepSeek thinking "auto" */
+    enum quirk_unknown unknown_fields;             /* ignored | rejected */
+    enum quirk_error_shape error_shape;            /* openai | flat | code_error | detail | anthropic | google */
+    int down_statuses[QUIRK_DOWN_STATUSES_MAX];    /* beyond 401 and 403: our account's fault; 0 ends the list */
+    enum quirk_keepalive keepalive;                /* none | comment | blank | both: what may come before the answer */
+    char context_error_regex[160];                 /* PCRE2, caseless, over an error's code and message */
+};
+
+/* The row for a host ("api.x.ai", NULL for a unix socket or our engine) and a dialect ("deepseek" names its row wherever
+ * it is served). Unknown hosts get the careful row `compatible`: max_tokens, system, usage on request. */
+const struct quirks *quirks_known(const char *host, const char *dialect);
+/* *q = *known, then the members of `over` (an object or NULL) on top. Faults go to `ps` with `pointer` before each. */
+bool quirks_read(struct quirks *q, const struct quirks *known, const json_t *over, const char *pointer,
+                 struct problems *ps);
+bool quirks_is_down(const struct quirks *q, int status);    /* 401, 403 and the list */
+
+#endif
