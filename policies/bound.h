@@ -12,6 +12,6 @@ struct bound {
     int64_t backoff_ms;            /* of it, the most that is spent waiting between attempts, Retry-After aside */
 };
 
-struct bound bound_plan(const struct plan *plan);
+struct bound bound_plan(struct plan *plan);
 
 #endif

@@ -9,17 +9,10 @@
 
 #include "base/http1.h"
 #include "base/span.h"
+#include "pricing/estimate.h"
 
 /* Callers' dialects as a policy's `dialect` atom and the ledger's column spell them. */
 #define FEATURE_DIALECTS "openai", "responses", "completions", "embeddings", "anthropic", "gemini"
-
-enum modality {                    /* bits: what the prompt holds */
-    MODALITY_TEXT = 1,
-    MODALITY_IMAGE = 2,
-    MODALITY_AUDIO = 4,
-    MODALITY_VIDEO = 8,
-    MODALITY_FILE = 16,            /* a document handed over as such, PDF and the like */
-};
 
 /* What `{"feature": NAME, "at_least" | "at_most" | "is": X}` may name; feature_name gives the spelling. */
 enum feature {
@@ -69,15 +62,18 @@ struct features {
     size_t n_headers;
     const struct feature_tag *tags;
     size_t n_tags;
-    unsigned modalities;           /* bits of enum modality */
+    unsigned modalities;           /* what the prompt holds: bits of enum book_modality, BOOK_TEXT included */
     struct asked asked;
     bool stream;
-    /* Bounds on the tokens of the prompt (pricing/estimate.h): least is certain to be there, most is what a
-     * reservation must cover; value[FEATURE_PROMPT_TOKENS] lies between. For a tokenizer_factor of 1. */
-    int64_t prompt_tokens_least, prompt_tokens_most;
+    struct estimate_parts parts;   /* of the prompt: each model's bounds on its tokens follow from it */
+    /* What else the worst case of an attempt depends on (struct price_bounds). */
+    int64_t choices;               /* `n`; 0 counts as 1 */
+    int64_t searches;
+    struct span service_tier;      /* as asked */
+    bool cache_5m, cache_1h;       /* cache marks of that life are in the prompt */
     int64_t max_cost_nano;         /* x-tollgate-max-cost-usd; -1 when absent */
     int64_t deadline_ms;           /* x-tollgate-deadline-ms, from the arrival; -1 when absent */
-    double value[FEATURE_COUNT];   /* json_mode, stream, tools and max_tokens are filled in by features_finish */
+    double value[FEATURE_COUNT];   /* turns is the gateway's; features_finish fills in the rest */
     struct feature_scan scan;
 };
 
@@ -92,8 +88,7 @@ void features_finish(struct features *f);
 /* "prompt_tokens", ...; FEATURE_COUNT when there is no such feature. */
 const char *feature_name(enum feature id);
 enum feature feature_find(struct span name);
-/* "image"; 0 when there is no such modality. */
-const char *modality_name(enum modality bit);
-unsigned modality_find(struct span name);
+/* "image" of BOOK_IMAGE, for one bit; book_modality is the way back. */
+const char *feature_modality_name(unsigned bit);
 
 #endif

@@ -134,7 +134,7 @@ enum machine_state { MACHINE_READY, MACHINE_RESERVING, MACHINE_CALLING, MACHINE_
 struct machine_step;               /* private: what has become of each step */
 
 struct machine {
-    const struct plan *plan;       /* borrowed; the view behind it may be refreshed between events */
+    struct plan *plan;             /* borrowed; the view behind it may be refreshed between events */
     struct arena *arena;           /* for messages */
     enum machine_state state;
     struct machine_step *steps;
@@ -154,7 +154,7 @@ struct machine {
 };
 
 /* False when the arena is full: answer 503. `now_ms` is the arrival of the request: its time counts from here. */
-bool machine_init(struct machine *m, const struct plan *plan, struct arena *arena, int64_t now_ms);
+bool machine_init(struct machine *m, struct plan *plan, struct arena *arena, int64_t now_ms);
 /* `now_ms` never goes back. *out is overwritten. */
 void machine_step(struct machine *m, const struct event *ev, int64_t now_ms, struct actions *out);
 /* Characters of text at which the machine wants to see the beginning of the running answer: 0 = the first piece,

@@ -30,7 +30,8 @@ struct plan_step {
     unsigned attempts;
     unsigned checks;
     int64_t output_cap;            /* tokens; what the attempt is to be called with */
-    int64_t worst_nano;            /* most that one attempt can cost, over the request's whole time */
+    int64_t worst_nano;            /* most that one attempt can cost, over the request's whole time; -1: plan_price
+                                    * has not been asked yet (it costs a microsecond) */
     enum plan_skip skip;
 };
 
@@ -50,7 +51,8 @@ struct plan {
     int64_t time_ms;               /* the tighter of policy and caller, from the arrival */
     bool time_limit_is_callers;
     unsigned attempts;
-    int64_t at_ms;                 /* UTC, for which it was priced */
+    int64_t at_ms;                 /* UTC, at which it was made */
+    const struct features *features;
 };
 
 enum plan_rc {
@@ -64,6 +66,10 @@ enum plan_rc {
  * well have no usable step: the machine turns that into the right refusal. */
 enum plan_rc plan_make(const struct policy *p, const struct features *f, const struct view *v, int64_t at_ms,
                        struct arena *a, struct plan *out, struct span *error);
+
+/* Fills in worst_nano of step `i` if it is not there. False, with `skip` set, when it has no price or a single
+ * attempt is above the cost limit. */
+bool plan_price(struct plan *plan, size_t i);
 
 const char *plan_skip_text(enum plan_skip s);    /* "its provider is off" */
 

@@ -12,9 +12,6 @@
 #include "base/span.h"
 #include "policies/features.h"
 
-struct book;                       /* pricing/book.h */
-struct book_model;
-
 #define POLICY_ROUTES_MAX   256
 #define POLICY_STEPS_MAX    32     /* of one route */
 #define POLICY_ATTEMPTS_MAX 32     /* of one step, and of one request */
@@ -35,7 +32,7 @@ struct policy_node {
     struct span name;              /* header or tag name, lower case for headers */
     const struct span *values;     /* any of these; n_values 0: being there is enough */
     size_t n_values;
-    unsigned modalities;           /* ATOM_MODALITY: any of these bits */
+    unsigned modalities;           /* ATOM_MODALITY: any of these bits of enum book_modality */
     enum feature feature;
     enum compare compare;
     double number;
