@@ -146,6 +146,19 @@ struct price_bounds {
 enum price_rc price_worst(const struct book_model *m, const struct price_bounds *b, int64_t *nano)
     __attribute__((warn_unused_result));
 
+/* The same bound as a case that could happen: price_attempt(m, at_ms, service_tier, &usage) gives exactly cost_nano,
+ * and no usage within the bounds gives more. The ledger keeps it with the reservation: when the process is killed, it
+ * is the row of the attempt, and audit can recompute it like any other. `service_tier` and `version` are the book's. */
+struct price_worst_case {
+    int64_t cost_nano;
+    struct usage usage;
+    int64_t at_ms;             /* in [from_ms, until_ms] */
+    struct span service_tier;  /* SPAN_NONE: the standard one */
+    struct span version;
+};
+enum price_rc price_worst_of(const struct book_model *m, const struct price_bounds *b, struct price_worst_case *out)
+    __attribute__((warn_unused_result));
+
 /* The rates in force, for people (explain, /v1/models, receipts): count x rate x multiplier, exact. */
 struct price_view {
     struct rates rates;        /* all stated, before `multiplier` */

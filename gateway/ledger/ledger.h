@@ -13,7 +13,7 @@
  *   ledger_submit OPEN with a ticket; the upstream may be called at once
  *   ticket LEDGER_OK: bytes may go to the caller.  Ticket not OK, or submit not OK: cancel, 503 with Retry-After
  *   budget_settle, ledger_submit SETTLE (also after an OPEN that failed, if the upstream was called)
- * and after the last one SETTLE with `finish`, or FINISH alone. A call that was refused before: REQUEST_ONLY. */
+ * and after the last one SETTLE with `finish`, or FINISH alone: no entry of a request comes after it. A call that was refused before: REQUEST_ONLY. */
 #ifndef TOLLGATE_GATEWAY_LEDGER_LEDGER_H
 #define TOLLGATE_GATEWAY_LEDGER_LEDGER_H
 
@@ -43,9 +43,10 @@ struct ledger_entry {
     enum ledger_kind kind;
     uint64_t ticket;                       /* the caller's own number; 0: nobody waits for it */
     const struct row_request *request;     /* always */
-    const struct row_attempt *attempt;     /* OPEN: the row to write if we die before it is settled: counters whose
-                                              price at priced_ms is exactly cost_nano = hold->amount_nano; ended_ms,
-                                              status, verdict, usage_source are not read. SETTLE: the row */
+    const struct row_attempt *attempt;     /* OPEN: the row to write if we die before it is settled, from
+                                              price_worst_of: usage, service_tier, priced_ms whose price is exactly
+                                              cost_nano = hold->amount_nano; ended_ms, status, verdict, usage_source
+                                              are not read. SETTLE: the row as it was */
     const struct budget_hold *hold;        /* OPEN */
     bool finish;                           /* SETTLE: also what FINISH does, in the same transaction */
 };

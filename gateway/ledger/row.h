@@ -7,6 +7,7 @@
 #define TOLLGATE_GATEWAY_LEDGER_ROW_H
 
 #include "base/span.h"
+#include "pricing/price.h"
 
 /* "req_" + 10 characters of the 48-bit time in ms + 16 characters of 80 random bits, in Crockford's base32 in lower
  * case (0-9 a-z without i l o u). Sorted as text, ids are in the order of time: rows are appended to the end of their
@@ -15,11 +16,6 @@
 void row_new_id(int64_t at_ms, const uint8_t random[10], char out[ROW_ID_BYTES + 1]);
 /* The time within an id; false when it is no id of ours. */
 bool row_id_time(struct span id, int64_t *at_ms);
-
-/* Disjoint counters (DESIGN section 5); reasoning is a part of output unless `extras` says that it is billed apart. */
-struct row_usage {
-    int64_t input, cache_read, cache_write_5m, cache_write_1h, output, reasoning;
-};
 
 enum row_usage_source {
     ROW_REPORTED,      /* the provider's own counters */
@@ -53,12 +49,12 @@ struct row_attempt {
     struct span model_returned;
     int64_t started_ms;            /* the now_ms given to budget_reserve: it decides the budget window and rollup bucket */
     int64_t ended_ms;              /* >= started_ms */
-    int64_t priced_ms;             /* the moment whose price version and window were taken (pricing's judged_at, or the
-                                      dearest moment in a worst case); audit prices again at this moment */
+    int64_t priced_ms;             /* the start_ms given to price_attempt: started_ms, or price_worst_case.at_ms in a worst
+                                      case. audit prices again at this moment */
     int status;                    /* of the provider's answer; 0: there was none */
     struct span verdict;           /* policies' word: "accepted", "not_empty", "timeout", ... */
-    struct row_usage usage;
-    struct span extras;            /* JSON object, what else the price depends on (service tier, searches); "" is {} */
+    struct usage usage;            /* what has no column of its own goes into `extras`, as JSON: searches, audio, ... */
+    struct span service_tier;      /* into `extras` too: as given to price_attempt */
     enum row_usage_source usage_source;
     struct span price_version;     /* row_price_version */
     int64_t cost_nano;
