@@ -6,3 +6,11 @@ libengine_a_SOURCES = \
 	engine/threads.c engine/threads.h
 libengine_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS) $(PCRE2_CFLAGS)
 ENGINE_LIBS = libengine.a $(BASE_LIBS) $(EVENT_LIBS) $(PCRE2_LIBS) -lm
+
+# Serving: text to ids and back, the scheduler, HTTP.
+libengine_a_SOURCES += \
+	engine/tokenizer.c engine/tokenizer_file.c engine/tokenizer.h engine/tokenizer_private.h \
+	engine/prompt.c engine/prompt.h \
+	engine/answer.c engine/answer.h engine/utf8.h \
+	engine/sample.c engine/sample.h \
+	engine/lm.h engine/worker.h
