@@ -56,13 +56,15 @@ enum http1_rc http1_read_head(struct span in, size_t max_bytes, size_t *seen, st
 /* First header of that name (lower case given, any case matched); SPAN_NONE when absent. */
 struct span http1_get(const struct http1_head *head, const char *name);
 
-/* A chunked body, piece by piece. */
+/* A chunked body, piece by piece. A chunk-size line may have 256 bytes, all trailers 8 KiB; both are dropped. */
 struct http1_chunks {
-    uint64_t left;         /* of the current chunk */
+    uint64_t left;         /* of the current chunk; all of this is private */
     uint32_t line_bytes;   /* of the current size line or of all trailers */
+    uint32_t waste;        /* bytes of framing beyond what the body excuses */
     uint8_t state;
     uint8_t digits;
-    bool crlf_cr;
+    uint8_t name_bytes;
+    char name[18];         /* of a trailer: one byte longer than the longest that is refused */
 };
 void http1_chunks_init(struct http1_chunks *c);
 /* Reads some of `in`: *used bytes are consumed, *data is a span of body within them (maybe empty). HTTP1_MORE: call

@@ -3,7 +3,8 @@
  * One linear pass, in as many pieces as the bytes arrive in, without a tree. Refuses what a tree parser would choke
  * on or two parsers would read differently: depth, number of values, key and number length, invalid UTF-8 (also
  * lone surrogates by escape), duplicate keys in one object (compared after unescaping), anything that RFC 8259 does
- * not allow. `\u0000` is legal. Memory: a table of key digests, 16 bytes a key, bounded by `values`.
+ * not allow. `\u0000` is legal. Memory: about 3 KiB, which hold the digests of 64 keys; with more
+ * keys a table of 16 to 32 bytes a key, bounded by `values`.
  *
  * After JSCAN_DONE the text is known to be valid, and the cursor functions below walk it by spans without checks
  * of their own. They must not be given text that was not scanned. */
@@ -35,11 +36,12 @@ void jscan_reset(struct jscan *s);                    /* ready for another text;
 enum jscan_rc jscan_feed(struct jscan *s, struct span piece);
 /* After the last piece: DONE, or BAD when the text ends too soon. */
 enum jscan_rc jscan_end(struct jscan *s);
-/* After BAD: a sentence for people ("duplicate key", "nested deeper than 64"), static; and the offset from the start. */
+/* After BAD: what is wrong, for people ("nested deeper than 64"), valid until reset; and the offset from the start, where
+ * the text first could not go on; of a key that appears twice, its opening quote. */
 const char *jscan_error(const struct jscan *s);
 size_t jscan_at(const struct jscan *s);
 
-/* ---- cursors over scanned text ---- */
+/* ---- cursors over scanned text (jval.c) ---- */
 
 enum jtype { JTYPE_NONE, JTYPE_OBJECT, JTYPE_ARRAY, JTYPE_STRING, JTYPE_NUMBER, JTYPE_TRUE, JTYPE_FALSE, JTYPE_NULL };
 

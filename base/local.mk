@@ -8,7 +8,7 @@ libbase_a_SOURCES = \
 	base/problem.c base/problem.h \
 	base/json.c base/json.h \
 	base/jschema.c base/jschema.h \
-	base/jscan.c base/jscan.h \
+	base/jscan.c base/jscan.h base/jval.c base/jbytes.h \
 	base/http1.c base/http1.h
 nodist_libbase_a_SOURCES = schemas/schemas_bundled.c
 libbase_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)

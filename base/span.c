@@ -1,5 +1,4 @@
 /* span.c - what is too long to be inline in span.h. */
-#define _GNU_SOURCE    /* memmem */
 #include "base/span.h"
 
 static unsigned char lower(char c)
@@ -58,7 +57,7 @@ bool span_to_u64(struct span s, uint64_t max, uint64_t *out)
     for (size_t i = 0; i < s.n; i++) {
         const unsigned d = (unsigned)(unsigned char)s.p[i] - '0';
 
-        if (d > 9 || v > (max - d) / 10)
+        if (d > 9 || d > max || v > (max - d) / 10)
             return false;
         v = v * 10 + d;
     }

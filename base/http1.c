@@ -1,0 +1,625 @@
+/* http1.c - request heads and chunked bodies, read strictly (RFC 9112; RFC 9110 for the fields).
+ *
+ * Owns nothing and allocates nothing. A head is read in two passes: the first looks for its end and at its line
+ * endings as bytes arrive, the second reads the whole head at once. The first decides by the bytes so far alone, so
+ * that a head gives the same answer in whatever pieces it comes. Does not know methods, paths or limits of bodies:
+ * that is the server's business. */
+#include "base/http1.h"
+
+#define TARGET_MAX 8192u
+#define REQUEST_LINE_MAX (TARGET_MAX + 64)    /* a method of any sense, the version, and the target */
+#define CHUNK_LINE_MAX 256u                   /* a size and its extensions */
+#define TRAILERS_MAX 8192u
+#define CHUNK_WASTE_MAX 16384u
+
+/* RFC 9110, 5.6.2: what method and field names are made of. */
+static const bool is_tchar[256] = {
+    ['!'] = true, ['#'] = true, ['$'] = true, ['%'] = true, ['&'] = true, ['\''] = true, ['*'] = true, ['+'] = true,
+    ['-'] = true, ['.'] = true, ['^'] = true, ['_'] = true, ['`'] = true, ['|'] = true, ['~'] = true,
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
+};
+
+/* RFC 3986: what path and query are made of; "%" needs a look at what follows. */
+static const bool is_target_char[256] = {
+    ['!'] = true, ['$'] = true, ['%'] = true, ['&'] = true, ['\''] = true, ['('] = true, [')'] = true, ['*'] = true,
+    ['+'] = true, [','] = true, ['-'] = true, ['.'] = true, ['/'] = true, [':'] = true, [';'] = true, ['='] = true,
+    ['?'] = true, ['@'] = true, ['_'] = true, ['~'] = true,
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
+};
+
+/* Visible ASCII, space, tab and obs-text (RFC 9110, 5.5). */
+static const bool is_value_char[256] = {
+    ['\t'] = true, [' ' ... '~'] = true, [0x80 ... 0xff] = true,
+};
+
+static enum http1_rc bad(struct http1_error *err, int status, const char *why)
+{
+    *err = (struct http1_error){ status, why };
+    return HTTP1_BAD;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static int hex_value(char c)
+{
+    if (is_digit(c))
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+/* ---- first pass: where does the head end? ---- */
+
+static enum http1_rc check_first_byte(char c, struct http1_error *err)
+{
+    if (c == 0x16)
+        return bad(err, 400, "this looks like TLS, but the port speaks plain HTTP");
+    if (c != '\r' && !is_tchar[(unsigned char)c])
+        return bad(err, 400, "the request does not begin with a method");
+    return HTTP1_OK;
+}
+
+/* A line has ended at `lf`; the request line begins at `first`. HTTP1_OK: it was the empty one behind the fields. */
+static enum http1_rc check_line_end(struct span in, size_t first, size_t lf, struct http1_error *err)
+{
+    if (lf == 0 || in.p[lf - 1] != '\r')
+        return bad(err, 400, "a line ends in a bare line feed");
+    if (lf - 1 == first)
+        return bad(err, 400, "the request line is empty");
+    return lf - 1 > first && in.p[lf - 2] == '\n' ? HTTP1_OK : HTTP1_MORE;
+}
+
+/* Has the request line no end within its limit? Asked once, when the look for a line feed passes that limit. */
+static bool request_line_too_long(struct span in, size_t first, size_t from, size_t lf)
+{
+    const size_t limit = first + REQUEST_LINE_MAX;
+
+    return from <= limit && lf > limit && span_find(span_skip(span_first(in, limit + 1), first), '\n') > limit - first;
+}
+
+/* HTTP1_OK: in[*first, *end) is the head with its blank line. */
+static enum http1_rc find_end(struct span in, size_t max_bytes, size_t *seen, size_t *first, size_t *end,
+                              struct http1_error *err)
+{
+    const bool whole = in.n < max_bytes;
+    size_t from = *seen;
+
+    in = span_first(in, max_bytes);
+    if (in.n && check_first_byte(in.p[0], err) == HTTP1_BAD)
+        return HTTP1_BAD;
+    *first = span_starts(in, SPAN_LIT("\r\n")) ? 2 : 0;    /* RFC 9112, 2.2: an empty line before is skipped */
+    if (from < *first)
+        from = *first;
+    for (;;) {
+        const size_t lf = from + span_find(span_skip(in, from), '\n');
+        enum http1_rc rc;
+
+        if (request_line_too_long(in, *first, from, lf))
+            return bad(err, 414, "the request target is longer than 8 KiB");
+        if (lf >= in.n)
+            break;
+        rc = check_line_end(in, *first, lf, err);
+        if (rc != HTTP1_MORE) {
+            *end = lf + 1;
+            return rc;
+        }
+        from = lf + 1;
+    }
+    *seen = in.n;
+    return whole ? HTTP1_MORE : bad(err, 431, "the head of the request is too large");
+}
+
+/* ---- second pass: the request line ---- */
+
+static struct span take_line(struct span *in)    /* without its CRLF, which the first pass has seen */
+{
+    const size_t lf = span_find(*in, '\n');
+    const struct span line = { in->p, lf - 1 };
+
+    *in = span_skip(*in, lf + 1);
+    return line;
+}
+
+static enum http1_rc read_version(struct span v, struct http1_head *head, struct http1_error *err)
+{
+    if (v.n != 8 || !span_starts(v, SPAN_LIT("HTTP/")) || !is_digit(v.p[5]) || v.p[6] != '.' || !is_digit(v.p[7]))
+        return bad(err, 400, "the request line does not end in an HTTP version");
+    if (v.p[5] != '1' || v.p[7] > '1')
+        return bad(err, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+    head->minor = v.p[7] - '0';
+    return HTTP1_OK;
+}
+
+/* host[:port]: a name, an IPv4 address or an IPv6 address in brackets (RFC 3986, 3.2.2, without the parts that no
+ * host name has: percent escapes, sub-delims, an empty port). */
+static bool is_host(struct span s)
+{
+    size_t i = 0;
+    uint64_t port;
+
+    if (s.n && s.p[0] == '[') {
+        size_t colons = 0;
+
+        for (i = 1; i < s.n && (hex_value(s.p[i]) >= 0 || s.p[i] == ':' || s.p[i] == '.'); i++)
+            colons += s.p[i] == ':';
+        if (colons < 2 || i == s.n || s.p[i] != ']')
+            return false;
+        i++;
+    } else {
+        while (i < s.n && (is_digit(s.p[i]) || (s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= 'A' && s.p[i] <= 'Z') ||
+                           s.p[i] == '-' || s.p[i] == '.' || s.p[i] == '_'))
+            i++;
+        if (i == 0)
+            return false;
+    }
+    if (i == s.n)
+        return true;
+    return s.p[i] == ':' && s.n - i <= 6 && span_to_u64(span_skip(s, i + 1), 65535, &port);
+}
+
+/* "http://host/path": RFC 9112, 3.2.2. The host in it wins over the Host field; neither routes. */
+static bool take_authority(struct span *rest, struct http1_head *head)
+{
+    static const struct span schemes[] = { SPAN_LIT("http://"), SPAN_LIT("https://") };
+
+    for (size_t i = 0; i < 2; i++) {
+        if (!span_eq_nocase(span_first(*rest, schemes[i].n), schemes[i]))
+            continue;
+        *rest = span_skip(*rest, schemes[i].n);
+        for (i = 0; i < rest->n && rest->p[i] != '/' && rest->p[i] != '?'; i++)
+            ;
+        head->host = span_first(*rest, i);
+        *rest = span_skip(*rest, i);
+        return is_host(head->host);
+    }
+    return false;
+}
+
+static bool target_chars_ok(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (!is_target_char[(unsigned char)s.p[i]])
+            return false;
+        if (s.p[i] == '%' && (s.n - i < 3 || hex_value(s.p[i + 1]) < 0 || hex_value(s.p[i + 2]) < 0))
+            return false;
+    }
+    return true;
+}
+
+static enum http1_rc read_target(struct http1_head *head, struct http1_error *err)
+{
+    struct span rest = head->target;
+    size_t mark;
+
+    if (span_is(rest, "*") && span_is(head->method, "OPTIONS")) {
+        head->path = rest;
+        return HTTP1_OK;
+    }
+    if (rest.p[0] != '/' && !take_authority(&rest, head))
+        return bad(err, 400, "the request target is neither a path nor an http URL");
+    if (!target_chars_ok(rest))
+        return bad(err, 400, "the request target holds a character that must be percent-encoded");
+    mark = span_find(rest, '?');
+    head->path = mark ? span_first(rest, mark) : SPAN_LIT("/");
+    head->query = mark < rest.n ? span_skip(rest, mark + 1) : SPAN_NONE;
+    return HTTP1_OK;
+}
+
+static enum http1_rc read_request_line(struct span line, struct http1_head *head, struct http1_error *err)
+{
+    const size_t method_end = span_find(line, ' ');
+    struct span rest = span_skip(line, method_end + 1);
+    size_t target_end;
+
+    head->method = span_first(line, method_end);
+    for (size_t i = 0; i < method_end; i++)
+        if (line.p[i] < 'A' || line.p[i] > 'Z')
+            return bad(err, 400, "the method is no word of upper case letters");
+    target_end = span_find(rest, ' ');
+    head->target = span_first(rest, target_end);
+    if (head->method.n == 0 || head->target.n == 0)
+        return bad(err, 400, "the request line is not \"METHOD target HTTP/1.1\"");
+    if (read_version(span_skip(rest, target_end + 1), head, err) != HTTP1_OK)
+        return HTTP1_BAD;
+    if (head->target.n > TARGET_MAX)
+        return bad(err, 414, "the request target is longer than 8 KiB");
+    return read_target(head, err);
+}
+
+/* ---- second pass: fields ---- */
+
+static enum http1_rc read_field(struct span line, struct http1_header *h, struct http1_error *err)
+{
+    size_t colon = 0;
+
+    while (colon < line.n && is_tchar[(unsigned char)line.p[colon]])
+        colon++;
+    if (colon == 0 && (line.p[0] == ' ' || line.p[0] == '\t'))
+        return bad(err, 400, "a header line is folded");
+    if (colon < line.n && (line.p[colon] == ' ' || line.p[colon] == '\t'))
+        return bad(err, 400, "a header name has a blank in it or before its colon");
+    if (colon == 0 || colon == line.n || line.p[colon] != ':')
+        return bad(err, 400, "a header line is not \"Name: value\"");
+    h->name = span_first(line, colon);
+    h->value = span_trim(span_skip(line, colon + 1));
+    for (size_t i = colon + 1; i < line.n; i++)
+        if (!is_value_char[(unsigned char)line.p[i]])
+            return bad(err, 400, "a header value holds a control character");
+    return HTTP1_OK;
+}
+
+static bool name_is(const struct http1_header *h, struct span name)
+{
+    return h->name.n == name.n && span_eq_nocase(h->name, name);
+}
+
+static enum http1_rc field_length(struct http1_head *head, struct span value, struct http1_error *err)
+{
+    if (head->has_length)
+        return bad(err, 400, "Content-Length is given twice");
+    if (value.n > 19 || !span_to_u64(value, INT64_MAX, &head->length))
+        return bad(err, 400, "Content-Length is no decimal number");
+    head->has_length = true;
+    return HTTP1_OK;
+}
+
+/* The next of a comma-separated list, trimmed; *rest is SPAN_NONE behind the last. */
+static struct span list_take(struct span *rest)
+{
+    const size_t comma = span_find(*rest, ',');
+    const struct span item = span_trim(span_first(*rest, comma));
+
+    *rest = comma < rest->n ? span_skip(*rest, comma + 1) : SPAN_NONE;
+    return item;
+}
+
+/* RFC 9112, 6.1 and 6.3: a coding that we do not know is 501, but a body whose end nobody can tell is 400. */
+static enum http1_rc field_coding(struct http1_head *head, struct span value, struct http1_error *err)
+{
+    size_t codings = 0, chunked = 0;
+    bool last = false;
+
+    if (head->chunked)
+        return bad(err, 400, "Transfer-Encoding is given twice");
+    if (head->minor == 0)
+        return bad(err, 400, "Transfer-Encoding is not known in HTTP/1.0");
+    while (value.p) {
+        last = span_eq_nocase(list_take(&value), SPAN_LIT("chunked"));
+        codings++;
+        chunked += last;
+    }
+    if (!last || chunked > 1)
+        return bad(err, 400, "Transfer-Encoding does not end in one \"chunked\"");
+    if (codings > 1)
+        return bad(err, 501, "no Transfer-Encoding but \"chunked\" is known here");
+    head->chunked = true;
+    return HTTP1_OK;
+}
+
+static enum http1_rc field_host(struct span value, bool *seen, struct http1_head *head, struct http1_error *err)
+{
+    if (*seen)
+        return bad(err, 400, "Host is given twice");
+    if (!is_host(value))
+        return bad(err, 400, "Host is no host[:port]");
+    *seen = true;
+    if (!head->host.p)    /* an absolute target has set it */
+        head->host = value;
+    return HTTP1_OK;
+}
+
+struct options {              /* of Connection, over all its fields */
+    bool close, keep_alive;
+};
+
+static void field_connection(struct span value, struct options *o)
+{
+    while (value.p) {
+        const struct span option = list_take(&value);
+
+        o->close |= span_eq_nocase(option, SPAN_LIT("close"));
+        o->keep_alive |= span_eq_nocase(option, SPAN_LIT("keep-alive"));
+    }
+}
+
+static enum http1_rc field_expect(struct http1_head *head, struct span value, struct http1_error *err)
+{
+    if (!span_eq_nocase(value, SPAN_LIT("100-continue")))
+        return bad(err, 417, "no expectation but 100-continue is known here");
+    head->expect_continue = head->minor == 1;    /* RFC 9110, 10.1.1: ignored in HTTP/1.0 */
+    return HTTP1_OK;
+}
+
+/* What a field means for the framing and for the connection; the others are the server's. */
+static enum http1_rc read_meaning(struct http1_head *head, const struct http1_header *h, bool *host_seen,
+                                  struct options *o, struct http1_error *err)
+{
+    switch (h->name.n) {
+    case 4:
+        return name_is(h, SPAN_LIT("host")) ? field_host(h->value, host_seen, head, err) : HTTP1_OK;
+    case 6:
+        return name_is(h, SPAN_LIT("expect")) ? field_expect(head, h->value, err) : HTTP1_OK;
+    case 10:
+        if (name_is(h, SPAN_LIT("connection")))
+            field_connection(h->value, o);
+        return HTTP1_OK;
+    case 14:
+        return name_is(h, SPAN_LIT("content-length")) ? field_length(head, h->value, err) : HTTP1_OK;
+    case 17:
+        return name_is(h, SPAN_LIT("transfer-encoding")) ? field_coding(head, h->value, err) : HTTP1_OK;
+    default:
+        return HTTP1_OK;
+    }
+}
+
+static enum http1_rc read_fields(struct span in, struct http1_head *head, struct http1_error *err)
+{
+    bool host_seen = false;
+    struct options o = { false, false };
+
+    for (struct span line = take_line(&in); line.n; line = take_line(&in)) {
+        struct http1_header *h = &head->headers[head->n_headers];
+
+        if (head->n_headers == HTTP1_HEADERS_MAX)
+            return bad(err, 431, "the request has more than 100 headers");
+        if (read_field(line, h, err) != HTTP1_OK || read_meaning(head, h, &host_seen, &o, err) != HTTP1_OK)
+            return HTTP1_BAD;
+        head->n_headers++;
+    }
+    if (head->minor == 1 && !host_seen)
+        return bad(err, 400, "the Host header is missing");
+    if (head->chunked && head->has_length)
+        return bad(err, 400, "Content-Length and Transfer-Encoding are given together");
+    head->keep_alive = !o.close && (head->minor == 1 || o.keep_alive);
+    return HTTP1_OK;
+}
+
+static void head_clear(struct http1_head *head)    /* all but the array of headers, which is large */
+{
+    head->method = head->target = head->path = head->query = head->host = SPAN_NONE;
+    head->minor = 0;
+    head->n_headers = 0;
+    head->chunked = head->has_length = head->keep_alive = head->expect_continue = false;
+    head->length = 0;
+}
+
+enum http1_rc http1_read_head(struct span in, size_t max_bytes, size_t *seen, struct http1_head *head, size_t *used,
+                              struct http1_error *err)
+{
+    size_t first, end;
+    enum http1_rc rc = find_end(in, max_bytes, seen, &first, &end, err);
+    struct span rest;
+
+    if (rc != HTTP1_OK)
+        return rc;
+    head_clear(head);
+    rest = (struct span){ in.p + first, end - first };
+    rc = read_request_line(take_line(&rest), head, err);
+    if (rc == HTTP1_OK)
+        rc = read_fields(rest, head, err);
+    if (rc == HTTP1_OK)
+        *used = end;
+    return rc;
+}
+
+struct span http1_get(const struct http1_head *head, const char *name)
+{
+    const struct span want = span_str(name);
+
+    for (size_t i = 0; i < head->n_headers; i++)
+        if (name_is(&head->headers[i], want))
+            return head->headers[i].value;
+    return SPAN_NONE;
+}
+
+/* ---- chunked bodies (RFC 9112, 7.1) ---- */
+
+enum chunk_state {
+    CH_SIZE,              /* the first digit */
+    CH_SIZE_MORE,
+    CH_EXT_NAME,          /* behind ";": blanks, then a token */
+    CH_EXT,               /* the rest of the line */
+    CH_SIZE_LF,
+    CH_DATA,
+    CH_DATA_CR, CH_DATA_LF,
+    CH_TRAILER,           /* the start of a trailer line */
+    CH_TRAILER_NAME, CH_TRAILER_VALUE, CH_TRAILER_LF,
+    CH_LAST_LF,
+    CH_END,
+    CH_BAD,
+};
+
+/* Fields that a trailer must not bring, for they frame or route (RFC 9110, 6.5.1). */
+static bool trailer_forbidden(struct span name)
+{
+    static const struct span names[] = {
+        SPAN_LIT("transfer-encoding"), SPAN_LIT("content-length"), SPAN_LIT("host"), SPAN_LIT("connection"),
+        SPAN_LIT("trailer"), SPAN_LIT("te"), SPAN_LIT("upgrade"), SPAN_LIT("expect"), SPAN_LIT("content-encoding"),
+        SPAN_LIT("content-type"), SPAN_LIT("content-range"), SPAN_LIT("authorization"),
+    };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (span_eq_nocase(name, names[i]))
+            return true;
+    return false;
+}
+
+void http1_chunks_init(struct http1_chunks *c)
+{
+    *c = (struct http1_chunks){ .state = CH_SIZE };
+}
+
+/* Bytes that are no body may not go on for ever: chunks of one byte are borne, empty talk is not (as Go's net/http
+ * counts it: 16 bytes of overhead a chunk are free, and as many as there are data). */
+static bool chunk_waste_ok(struct http1_chunks *c)
+{
+    const uint64_t free_bytes = c->left > CHUNK_WASTE_MAX ? CHUNK_WASTE_MAX : c->left + 16;
+
+    c->waste += c->line_bytes + 2u;    /* the CRLF behind the data */
+    c->waste -= c->waste > free_bytes ? (uint32_t)free_bytes : c->waste;
+    return c->waste <= CHUNK_WASTE_MAX;
+}
+
+static const char *chunk_digit(struct http1_chunks *c, int digit)    /* NULL, or what is wrong */
+{
+    if (c->left >> 59)    /* so that it stays below 2^63 */
+        return "a chunk size is too large";
+    c->left = c->left << 4 | (uint64_t)digit;
+    if (++c->digits > 16)
+        return "a chunk size has more than 16 digits";
+    c->state = CH_SIZE_MORE;
+    return NULL;
+}
+
+static const char *chunk_size_byte(struct http1_chunks *c, char ch)
+{
+    const int digit = hex_value(ch);
+
+    if (digit >= 0)
+        return chunk_digit(c, digit);
+    if (c->state == CH_SIZE || (ch != '\r' && ch != ';'))
+        return "a chunk size is no plain hexadecimal number";
+    c->state = ch == '\r' ? CH_SIZE_LF : CH_EXT_NAME;
+    return NULL;
+}
+
+static const char *chunk_extension_byte(struct http1_chunks *c, char ch)
+{
+    if (c->state == CH_EXT_NAME) {
+        if (is_tchar[(unsigned char)ch])
+            c->state = CH_EXT;
+        else if (ch != ' ' && ch != '\t')
+            return "a chunk extension has no name";
+    } else if (ch == '\r') {
+        c->state = CH_SIZE_LF;
+    } else if (!is_value_char[(unsigned char)ch]) {
+        return "a chunk extension holds a control character";
+    }
+    return NULL;
+}
+
+static const char *chunk_size_end(struct http1_chunks *c)
+{
+    if (!chunk_waste_ok(c))
+        return "the chunks hold too little body for their number";
+    c->state = c->left ? CH_DATA : CH_TRAILER;
+    c->line_bytes = 0;
+    c->digits = 0;
+    return NULL;
+}
+
+static const char *trailer_name_byte(struct http1_chunks *c, char ch)
+{
+    if (is_tchar[(unsigned char)ch]) {
+        if (c->name_bytes < sizeof c->name)
+            c->name[c->name_bytes++] = ch;
+        return NULL;
+    }
+    if (ch != ':' || c->state == CH_TRAILER)
+        return "a trailer line is not \"Name: value\"";
+    if (trailer_forbidden((struct span){ c->name, c->name_bytes }))
+        return "a trailer names a field that belongs into the head";
+    c->state = CH_TRAILER_VALUE;
+    return NULL;
+}
+
+static const char *trailer_byte(struct http1_chunks *c, char ch)
+{
+    if (c->state == CH_TRAILER_VALUE) {
+        if (ch == '\r')
+            c->state = CH_TRAILER_LF;
+        else if (!is_value_char[(unsigned char)ch])
+            return "a trailer value holds a control character";
+        return NULL;
+    }
+    if (c->state == CH_TRAILER) {
+        const char *why;
+
+        if (ch == '\r') {
+            c->state = CH_LAST_LF;
+            return NULL;
+        }
+        c->name_bytes = 0;
+        why = trailer_name_byte(c, ch);
+        c->state = CH_TRAILER_NAME;
+        return why;
+    }
+    return trailer_name_byte(c, ch);
+}
+
+static const char *chunk_line_feed(struct http1_chunks *c, char ch)
+{
+    if (ch != '\n')
+        return "a carriage return stands alone in the chunked body";
+    switch (c->state) {
+    case CH_SIZE_LF:
+        return chunk_size_end(c);
+    case CH_DATA_LF:
+        c->state = CH_SIZE;
+        return NULL;
+    case CH_TRAILER_LF:
+        c->state = CH_TRAILER;
+        return NULL;
+    default:
+        c->state = CH_END;
+        return NULL;
+    }
+}
+
+/* One byte that is not data. NULL, or what is wrong. */
+static const char *chunk_byte(struct http1_chunks *c, char ch)
+{
+    switch (c->state) {
+    case CH_SIZE: case CH_SIZE_MORE:
+        return ++c->line_bytes > CHUNK_LINE_MAX ? "a chunk size line is too long" : chunk_size_byte(c, ch);
+    case CH_EXT_NAME: case CH_EXT:
+        return ++c->line_bytes > CHUNK_LINE_MAX ? "a chunk size line is too long" : chunk_extension_byte(c, ch);
+    case CH_DATA_CR:
+        c->state = CH_DATA_LF;
+        return ch == '\r' ? NULL : "a chunk is longer than its size";
+    case CH_TRAILER: case CH_TRAILER_NAME: case CH_TRAILER_VALUE:
+        return ++c->line_bytes > TRAILERS_MAX ? "the trailers are too large" : trailer_byte(c, ch);
+    default:
+        return chunk_line_feed(c, ch);
+    }
+}
+
+static struct span chunk_data(struct http1_chunks *c, struct span in)
+{
+    const struct span data = span_first(in, c->left < in.n ? (size_t)c->left : in.n);
+
+    c->left -= data.n;
+    if (c->left == 0)
+        c->state = CH_DATA_CR;
+    return data;
+}
+
+enum http1_rc http1_chunks_read(struct http1_chunks *c, struct span in, size_t *used, struct span *data,
+                                struct http1_error *err)
+{
+    *used = 0;
+    *data = SPAN_NONE;
+    if (c->state == CH_BAD)
+        return bad(err, 400, "the chunked body went wrong before");
+    while (c->state != CH_END && *used < in.n) {
+        const char *why;
+
+        if (c->state == CH_DATA) {
+            *data = chunk_data(c, span_skip(in, *used));
+            *used += data->n;
+            return HTTP1_MORE;
+        }
+        why = chunk_byte(c, in.p[(*used)++]);
+        if (why) {
+            c->state = CH_BAD;
+            return bad(err, 400, why);
+        }
+    }
+    return c->state == CH_END ? HTTP1_OK : HTTP1_MORE;
+}
