@@ -9,10 +9,12 @@ import json
 import os
 import struct
 
+import numpy as np
 import torch
 
 import formats
 import model as v4
+import reference
 import tokenizer as tok
 
 FP8 = ("wq_a.weight", "wq_b.weight", "wkv.weight", "wo_a.weight", "wo_b.weight")
@@ -125,6 +127,30 @@ def write_model(m, spec, folder):
         "add_bos_token": False, "add_eos_token": False, "bos_token": special(tok.BOS), "eos_token": special(tok.EOS),
         "pad_token": special(tok.EOS), "unk_token": None, "clean_up_tokenization_spaces": False,
         "model_max_length": m.config["max_position_embeddings"], "tokenizer_class": "PreTrainedTokenizerFast"})
+
+
+def read_model(folder):
+    """A Model (model.py) with the weights of an exported folder."""
+    w = reference.Weights(folder)
+    m = v4.Model(w.config)
+    get = lambda n: torch.from_numpy(np.array(w(n)))
+    for name, p in m.named().items():
+        E = w.config["n_routed_experts"]
+        if name.endswith(".experts.w13"):
+            pre = name[:-3]
+            v = torch.stack([torch.cat([get(f"{pre}{e}.w1.weight"), get(f"{pre}{e}.w3.weight")]) for e in range(E)])
+        elif name.endswith(".experts.w2"):
+            v = torch.stack([get(f"{name[:-2]}{e}.w2.weight") for e in range(E)])
+        elif name.endswith("shared_experts.w13"):
+            v = torch.cat([get(name[:-3] + "w1.weight"), get(name[:-3] + "w3.weight")])
+        else:
+            v = get(name)
+        p.data.copy_(v)
+    for l in m.tid2eid:
+        m.tid2eid[l] = get(f"layers.{l}.ffn.gate.tid2eid")
+    for l in m.bias:
+        m.bias[l] = get(f"layers.{l}.ffn.gate.bias")
+    return m.eval()
 
 
 def load_checkpoint(path):

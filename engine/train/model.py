@@ -211,13 +211,11 @@ class Model(torch.nn.Module):
         if self.training:
             self.load[l] = count
         row = torch.div(order, K, rounding_mode="floor")
-        xs, gs = x[row], g.reshape(-1)[order][:, None]
-        w13, w2 = self.w(pre + "experts.w13"), self.w(pre + "experts.w2")
-        ys, at = [], 0
-        for e, n in enumerate(count.tolist()):
-            if n:
-                ys.append(self.expert(xs[at:at + n], w13[e], w2[e], gs[at:at + n]))
-            at += n
+        # unbind and split, not w[e] and x[a:b]: the gradient of an index is a zeroed copy of the whole, once per expert
+        w13, w2 = self.w(pre + "experts.w13").unbind(), self.w(pre + "experts.w2").unbind()
+        n = count.tolist()
+        ys = [self.expert(xe, w13[e], w2[e], ge)
+              for e, (xe, ge) in enumerate(zip(x[row].split(n), g.reshape(-1)[order][:, None].split(n))) if n[e]]
         y = torch.zeros_like(x).index_add(0, row, torch.cat(ys))
         return y + self.expert(x, self.w(pre + "shared_experts.w13"), self.w(pre + "shared_experts.w2.weight"), None)
 

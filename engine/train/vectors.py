@@ -31,30 +31,6 @@ RANDOM = {
 }
 
 
-def load_exported(folder):
-    """A Model (model.py) with the weights of an exported folder."""
-    w = reference.Weights(folder)
-    m = v4.Model(w.config)
-    get = lambda n: torch.from_numpy(np.array(w(n)))
-    for name, p in m.named().items():
-        E = w.config["n_routed_experts"]
-        if name.endswith(".experts.w13"):
-            pre = name[:-3]
-            v = torch.stack([torch.cat([get(f"{pre}{e}.w1.weight"), get(f"{pre}{e}.w3.weight")]) for e in range(E)])
-        elif name.endswith(".experts.w2"):
-            v = torch.stack([get(f"{name[:-2]}{e}.w2.weight") for e in range(E)])
-        elif name.endswith("shared_experts.w13"):
-            v = torch.cat([get(name[:-3] + "w1.weight"), get(name[:-3] + "w3.weight")])
-        else:
-            v = get(name)
-        p.data.copy_(v)
-    for l in m.tid2eid:
-        m.tid2eid[l] = get(f"layers.{l}.ffn.gate.tid2eid")
-    for l in m.bias:
-        m.bias[l] = get(f"layers.{l}.ffn.gate.bias")
-    return m.eval()
-
-
 def random_model(config, seed):
     """Weights that leave no path degenerate: at zero sinks, bases or biases a wrong sign would not show."""
     m = v4.Model(config, seed)
@@ -82,7 +58,7 @@ def write_vector(name, tokens, positions, note, **more):
     folder = f"{MODELS}/{name}"
     ref, gap = reference.logits(folder, tokens)
     with torch.no_grad():
-        fast = load_exported(folder)(torch.tensor([tokens]))[0].numpy()
+        fast = export.read_model(folder)(torch.tensor([tokens]))[0].numpy()
     diff = float(np.abs(ref - fast).max())
     print(f"{name}: {len(tokens)} tokens, |logits| <= {np.abs(ref).max():.2f}, reference - model {diff:.1e}, top-k gap {gap:.1e}")
     assert diff < 1e-4, "the two implementations disagree"
