@@ -1,1 +1,2 @@
 # gateway/local.mk
+include gateway/upstream/local.mk

@@ -1,0 +1,199 @@
+/* fetch_target.c - addresses and header lists, checked once at load so that a call has nothing left to refuse.
+ *
+ * Decides which addresses may be called at all: https anywhere, plain http only on loopback, unix sockets, or where
+ * the operator said so. Nothing of a caller's request ever comes here. */
+#include "gateway/upstream/fetch_target.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/un.h>
+
+#define UNIX_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
+
+static void *refuse(struct fetch_target *t, char *why, size_t room, const char *text)
+{
+    snprintf(why, room, "%s", text);
+    fetch_target_free(t);
+    return NULL;
+}
+
+/* A host in brackets or as it stands in a URL. 1: a number, 2: a loopback number or localhost, 0: a name. */
+static int host_kind(const char *host)
+{
+    unsigned char a[16];
+    char bare[64];
+    const size_t n = strlen(host);
+
+    if (span_eq_nocase(span_str(host), SPAN_LIT("localhost")))
+        return 2;    /* curl answers it itself (RFC 6761 6.3) */
+    if (inet_pton(AF_INET, host, a) == 1)
+        return a[0] == 127 ? 2 : 1;
+    if (host[0] != '[' || n < 4 || n >= sizeof(bare))
+        return 0;
+    memcpy(bare, host + 1, n - 2);
+    bare[n - 2] = '\0';
+    if (inet_pton(AF_INET6, bare, a) != 1)
+        return 1;    /* with a zone, or odd: no loopback for us, and nothing to look up */
+    static const unsigned char loopback[16] = { [15] = 1 };
+    return memcmp(a, loopback, 16) == 0 ? 2 : 1;
+}
+
+static bool url_has(CURLU *u, CURLUPart part)
+{
+    char *s = NULL;
+    const bool has = curl_url_get(u, part, &s, 0) == CURLUE_OK && s && *s;
+
+    curl_free(s);
+    return has;
+}
+
+/* base path + path, with one slash between; kept in t->path. */
+static bool target_set_path(struct fetch_target *t, const char *path)
+{
+    char *base = NULL;
+    size_t n, size;
+    bool ok = false;
+
+    if (curl_url_get(t->url, CURLUPART_PATH, &base, 0) != CURLUE_OK)
+        return false;
+    n = strlen(base);
+    while (n && base[n - 1] == '/')
+        n--;
+    size = n + strlen(path) + 2;
+    t->path = malloc(size);
+    if (t->path) {
+        snprintf(t->path, size, "%.*s%s%s", (int)n, base, *path && *path != '/' ? "/" : "", path);
+        if (!*t->path)
+            snprintf(t->path, size, "/");
+        ok = curl_url_set(t->url, CURLUPART_PATH, t->path, 0) == CURLUE_OK;
+    }
+    curl_free(base);
+    return ok;
+}
+
+static bool target_set_origin(struct fetch_target *t, const char *scheme, const char *host)
+{
+    char *port = NULL;
+    size_t size;
+
+    if (curl_url_get(t->url, CURLUPART_PORT, &port, CURLU_NO_DEFAULT_PORT) != CURLUE_OK)
+        port = NULL;
+    size = strlen(scheme) + strlen(host) + (port ? strlen(port) : 0) + (t->unix_path ? strlen(t->unix_path) : 0) + 16;
+    t->origin = malloc(size);
+    if (t->origin && t->unix_path)
+        snprintf(t->origin, size, "unix:%s", t->unix_path);
+    else if (t->origin)
+        snprintf(t->origin, size, "%s://%s%s%s", scheme, host, port ? ":" : "", port ? port : "");
+    curl_free(port);
+    return t->origin != NULL;
+}
+
+struct fetch_target *fetch_target_new(const char *base, const char *path, const char *unix_path, const char *ca_file,
+                                      unsigned flags, char *why, size_t why_room)
+{
+    struct fetch_target *t = calloc(1, sizeof(*t));
+    char *scheme = NULL, *host = NULL;
+    int kind;
+    bool ok;
+
+    if (!t)
+        return refuse(t, why, why_room, "out of memory");
+    if (span_starts(span_str(base), SPAN_LIT("unix:"))) {
+        unix_path = base + 5;
+        base = "http://localhost/v1";
+    }
+    if (unix_path && (*unix_path != '/' || strlen(unix_path) > UNIX_PATH_MAX))
+        return refuse(t, why, why_room, "a unix socket needs an absolute path of at most 107 bytes");
+    t->unix_path = unix_path ? strdup(unix_path) : NULL;
+    t->ca_file = ca_file ? strdup(ca_file) : NULL;
+    t->url = curl_url();
+    if (!t->url || (unix_path && !t->unix_path) || (ca_file && !t->ca_file))
+        return refuse(t, why, why_room, "out of memory");
+    if (curl_url_set(t->url, CURLUPART_URL, base, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
+        return refuse(t, why, why_room, "is no address such as \"https://api.example.com/v1\"");
+    if (url_has(t->url, CURLUPART_USER) || url_has(t->url, CURLUPART_PASSWORD))
+        return refuse(t, why, why_room, "must not hold a user or password: keys are named in \"keys\"");
+    if (url_has(t->url, CURLUPART_FRAGMENT))
+        return refuse(t, why, why_room, "must not hold a fragment (\"#...\")");
+    if (curl_url_get(t->url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+        curl_url_get(t->url, CURLUPART_HOST, &host, 0) != CURLUE_OK) {
+        curl_free(scheme);
+        return refuse(t, why, why_room, "is no address such as \"https://api.example.com/v1\"");
+    }
+    kind = host_kind(host);
+    t->named = kind == 0 && !t->unix_path;
+    t->http2 = (flags & FETCH_HTTP2) && strcmp(scheme, "https") == 0;
+    why[0] = '\0';
+    if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
+        snprintf(why, why_room, "must begin with https://, http:// or unix:/");
+    else if (strcmp(scheme, "http") == 0 && kind != 2 && !t->unix_path && !(flags & FETCH_ALLOW_HTTP))
+        snprintf(why, why_room, "plain http beyond this machine needs \"allow_http\": true");
+    ok = !why[0] && target_set_origin(t, scheme, host) && target_set_path(t, path);
+    curl_free(scheme);
+    curl_free(host);
+    if (!ok)
+        return refuse(t, why, why_room, why[0] ? "" : "out of memory");
+    return t;
+}
+
+void fetch_target_free(struct fetch_target *t)
+{
+    if (!t)
+        return;
+    curl_url_cleanup(t->url);
+    free(t->origin);
+    free(t->path);
+    free(t->unix_path);
+    free(t->ca_file);
+    free(t);
+}
+
+const char *fetch_target_origin(const struct fetch_target *t) { return t->origin; }
+const char *fetch_target_path(const struct fetch_target *t) { return t->path; }
+
+struct fetch_headers *fetch_headers_new(void)
+{
+    struct fetch_headers *h = calloc(1, sizeof(*h));
+
+    /* "Expect:" keeps curl from waiting for a 100 before a body above 1 MiB: most hosts never send one. */
+    if (h && (!fetch_headers_add(h, "Accept-Encoding", SPAN_LIT("identity")) ||
+              !fetch_headers_add(h, "Expect", SPAN_NONE))) {
+        fetch_headers_free(h);
+        return NULL;
+    }
+    return h;
+}
+
+bool fetch_headers_add(struct fetch_headers *h, const char *name, struct span value)
+{
+    const size_t room = strlen(name) + value.n + 3;
+    struct curl_slist *more;
+    char *line;
+
+    for (size_t i = 0; i < value.n; i++)
+        if ((unsigned char)value.p[i] < 0x20 || (unsigned char)value.p[i] > 0x7e)
+            return false;
+    line = malloc(room);
+    if (!line)
+        return false;
+    snprintf(line, room, "%s:%s%.*s", name, value.n ? " " : "", SPAN_FMT(value));
+    more = curl_slist_append(h->list, line);
+    explicit_bzero(line, room);
+    free(line);
+    if (!more)
+        return false;
+    h->list = more;
+    return true;
+}
+
+void fetch_headers_free(struct fetch_headers *h)
+{
+    if (!h)
+        return;
+    for (struct curl_slist *s = h->list; s; s = s->next)
+        explicit_bzero(s->data, strlen(s->data));
+    curl_slist_free_all(h->list);
+    free(h);
+}
