@@ -38,8 +38,6 @@ struct book_version {
     size_t n_tiers;
     const struct book_service_tier *service_tiers;
     size_t n_service_tiers;
-    struct span text;            /* JSON of a whole book with this model and this version alone, compact: for the
-                                  * ledger. book_load of it prices alike. */
 };
 
 struct book_model {

@@ -19,6 +19,8 @@
 #define ESTIMATE_TOOL_BYTES 3           /* a tool's JSON may be written anew with blanks and \u escapes: x3 at most */
 #define ESTIMATE_IMAGE_TOKENS 16384     /* one image, any size; far above the documented maxima */
 #define ESTIMATE_BYTES_A_TOKEN 4
+#define ESTIMATE_TYPICAL_MESSAGE 4
+#define ESTIMATE_TYPICAL_IMAGE 1024
 
 struct estimate_parts {
     int64_t text_bytes;      /* UTF-8 after JSON unescaping: all roles, tool calls and results, names, schemas of

@@ -44,7 +44,7 @@ enum rate_kind {
     RATE_INPUT,
     RATE_CACHE_READ,           /* not stated: as input */
     RATE_CACHE_WRITE_5M,       /* not stated: as input */
-    RATE_CACHE_WRITE_1H,       /* not stated: as cache_write_5m if that is stated, else as input */
+    RATE_CACHE_WRITE_1H,       /* not stated: as input */
     RATE_OUTPUT,
     RATE_REASONING,            /* not stated: as output */
     RATE_INPUT_AUDIO,          /* not stated: as input */
@@ -141,8 +141,9 @@ struct price_bounds {
 
 /* The most that such an attempt can cost, in nano-dollars: dearest version, window and tier that it may touch, no
  * cache hit. For every usage within the bounds, at every start within the span, price_attempt gives no more.
- * Spans over eight days are taken to touch every window of their versions. PRICE_RANGE also when
- * until_ms < from_ms; PRICE_NO_VERSION when some instant of the span has no version. *nano is untouched unless OK. */
+ * PRICE_RANGE also when until_ms < from_ms or the span is longer than PRICE_SPAN_MAX_MS; PRICE_NO_VERSION when some
+ * instant of the span has no version. *nano is untouched unless OK. Takes some 0.1 us a window and day. */
+#define PRICE_SPAN_MAX_MS (400 * INT64_C(86400000))
 enum price_rc price_worst(const struct book_model *m, const struct price_bounds *b, int64_t *nano)
     __attribute__((warn_unused_result));
 
