@@ -27,7 +27,9 @@ struct chat {
 
     size_t n_messages;
     size_t n_user_turns;
-    size_t text_bytes;                 /* of all text of messages and tools, as written */
+    size_t text_bytes;                 /* of messages and of a response schema, as written (escapes only add) */
+    size_t tool_bytes;                 /* of the tools, as written */
+    struct span service_tier;          /* as asked; SPAN_NONE */
     size_t n_images, n_audio, n_files; /* parts that are no text */
 
     /* Places in `body` that an upstream call may have to change; SPAN_NONE when the member is absent. */

@@ -295,7 +295,7 @@ static bool parse_tool(struct parse *p, struct span tool)
         return want(p, "", "must be an object");
     if (!type.p)
         return want(p, "type", "must be \"function\" or \"custom\"");
-    p->chat->text_bytes += tool.n;
+    p->chat->tool_bytes += tool.n;
     if (!custom && !jraw_is(type, "function"))
         return true;    /* a host's own tool: it passes, and offers no name to check calls by */
     if (jval_type(body) != JTYPE_OBJECT)
@@ -371,6 +371,7 @@ static bool parse_response_format(struct parse *p, struct span v)
         if (jval_type(schema) != JTYPE_OBJECT || jval_type(jval_get(schema, "name")) != JTYPE_STRING)
             return want(p, "response_format.json_schema", "must be an object with \"name\" and \"schema\"");
         p->chat->json_schema = jval_get(schema, "schema");
+        p->chat->text_bytes += schema.n;
     } else if (!jraw_is(type, "json_object")) {
         return jraw_is(type, "text") ||
                want(p, "response_format.type", "must be \"text\", \"json_object\" or \"json_schema\"");
@@ -468,6 +469,11 @@ static bool parse_member(struct parse *p, struct span key, struct span v)
         return check_tool_choice(p, v);
     if (jraw_is(key, "logit_bias"))
         return check_logit_bias(p, v);
+    if (jraw_is(key, "service_tier")) {
+        if (jval_type(v) == JTYPE_STRING)
+            return text_of(p, v, 64, &c->service_tier);
+        return check_type(p, "service_tier", v, JTYPE_STRING, "must be a string such as \"auto\"");
+    }
     if (jraw_is(key, "user"))
         return check_type(p, "user", v, JTYPE_STRING, "must be a string");
     if (jraw_is(key, "reasoning_effort"))

@@ -514,6 +514,22 @@ const char *connection_peer(const struct connection *c)
     return c->peer;
 }
 
+struct connection *connection_next(const struct connection *c)
+{
+    return c->next;
+}
+
+void connection_set_limits(struct connection *c, const struct connection_limits *limits)
+{
+    c->limits = limits;
+}
+
+void connection_drain(struct connection *c)
+{
+    if (c->state == CONN_HEAD && evbuffer_get_length(bufferevent_get_input(c->bev)) == 0)
+        closing(c);
+}
+
 const char *http_reason(int status)
 {
     static const struct { int status; const char *text; } known[] = {

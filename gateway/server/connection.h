@@ -63,6 +63,11 @@ struct ssl_ctx_st;            /* OpenSSL's SSL_CTX; only gateway/server looks in
 struct connection *connection_new(struct event_base *base, evutil_socket_t fd, struct ssl_ctx_st *ssl,
                                   struct connection_list *list, const struct connection_limits *limits,
                                   const struct connection_handler *handler, void *ctx);
+/* The list is of one worker: these walk it when a reload or a drain begins. */
+struct connection *connection_next(const struct connection *c);
+void connection_set_limits(struct connection *c, const struct connection_limits *limits);
+/* Closes it if it waits for a next request; a busy one closes behind its reply, since list->draining is set. */
+void connection_drain(struct connection *c);
 /* At shutdown: calls on_gone if a request is pending. */
 void connection_free(struct connection *c);
 

@@ -1,0 +1,365 @@
+/* worker.c - owns the loop and what hangs on it. What a request means is request.c's.
+ *
+ * News from other threads come through one eventfd: the worker looks at what has changed and takes it over at a turn
+ * of its own loop, so that nothing it uses changes under it. */
+#include "gateway/server/worker.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "gateway/request/request.h"
+#include "gateway/server/digest.h"
+
+#define BACKLOG 1024
+#define SLOTS_MAX (1u << 20)
+
+struct worker_listener {
+    struct worker *worker;
+    struct evconnlistener *ev;
+    size_t index;              /* in the config: its certificate may be a newer one after a reload */
+};
+
+/* ---- accepting ---- */
+
+static void on_accept(struct evconnlistener *ev, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
+{
+    struct worker_listener *l = arg;
+    struct worker *w = l->worker;
+
+    (void)ev;
+    (void)sa;
+    (void)len;
+    count_add(w, COUNT_CONNECTIONS, 1);
+    connection_new(w->base, fd, w->snapshot->tls[l->index], &w->connections, &w->snapshot->connection_limits,
+                   &request_connection_handler, w);
+}
+
+static void enable_again(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker_listener *l = arg;
+
+    (void)fd;
+    (void)what;
+    if (l->ev && !atomic_load(&l->worker->gw->draining))
+        evconnlistener_enable(l->ev);
+}
+
+/* Out of descriptors: a loop that accepts again at once would spin. */
+static void on_accept_error(struct evconnlistener *ev, void *arg)
+{
+    const struct timeval pause = { .tv_usec = 100000 };
+    struct worker_listener *l = arg;
+
+    log_warn("accept failed: %s; pausing 100 ms", strerror(EVUTIL_SOCKET_ERROR()));
+    evconnlistener_disable(ev);
+    event_base_once(l->worker->base, -1, EV_TIMEOUT, enable_again, l, &pause);
+}
+
+static socklen_t make_address(const struct config_address *a, struct sockaddr_storage *ss)
+{
+    struct sockaddr_in *in4 = (struct sockaddr_in *)ss;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
+
+    memset(ss, 0, sizeof *ss);
+    if (evutil_inet_pton(AF_INET, a->host, &in4->sin_addr) == 1) {
+        in4->sin_family = AF_INET;
+        in4->sin_port = htons(a->port);
+        return sizeof *in4;
+    }
+    if (evutil_inet_pton(AF_INET6, a->host, &in6->sin6_addr) == 1) {
+        in6->sin6_family = AF_INET6;
+        in6->sin6_port = htons(a->port);
+        return sizeof *in6;
+    }
+    return 0;
+}
+
+static void read_port(evutil_socket_t fd, struct config_address *a)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+
+    if (a->port || getsockname(fd, (struct sockaddr *)&ss, &len) != 0)
+        return;
+    a->port = ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)&ss)->sin_port
+                                            : ((struct sockaddr_in6 *)&ss)->sin6_port);
+}
+
+static bool listen_on(struct worker *w, size_t i, struct problems *ps)
+{
+    struct config_address *a = &w->snapshot->config->listeners[i].address;
+    struct worker_listener *l = &w->listeners[i];
+    struct sockaddr_storage ss;
+    const socklen_t len = make_address(a, &ss);
+
+    *l = (struct worker_listener){ .worker = w, .index = i };
+    l->ev = len ? evconnlistener_new_bind(w->base, on_accept, l,
+                                          LEV_OPT_REUSEABLE | LEV_OPT_REUSEABLE_PORT | LEV_OPT_CLOSE_ON_FREE |
+                                              LEV_OPT_CLOSE_ON_EXEC,
+                                          BACKLOG, (struct sockaddr *)&ss, (int)len)
+                : NULL;
+    if (!l->ev) {
+        problem_error(ps, "/listen", "cannot listen on %s:%u: %s", a->host, a->port, strerror(errno));
+        return false;
+    }
+    evconnlistener_set_error_cb(l->ev, on_accept_error);
+    read_port(evconnlistener_get_fd(l->ev), a);
+    w->n_listeners = i + 1;
+    return true;
+}
+
+/* ---- news from other threads ---- */
+
+static void stop_listening(struct worker *w)
+{
+    for (size_t i = 0; i < w->n_listeners; i++) {
+        if (w->listeners[i].ev)
+            evconnlistener_free(w->listeners[i].ev);
+        w->listeners[i].ev = NULL;
+    }
+}
+
+/* Connections without a request go at once; the others close behind their reply (connection.c looks at draining). */
+static void drain_connections(struct worker *w)
+{
+    struct connection *c, *next;
+
+    w->connections.draining = true;
+    for (c = w->connections.first; c; c = next) {
+        next = connection_next(c);
+        connection_drain(c);
+    }
+}
+
+static void take_snapshot(struct worker *w)
+{
+    struct snapshot *old = w->snapshot, *new;
+
+    pthread_mutex_lock(&w->gw->snapshot_lock);
+    new = w->gw->snapshot == old ? NULL : snapshot_ref(w->gw->snapshot);
+    pthread_mutex_unlock(&w->gw->snapshot_lock);
+    if (!new)
+        return;
+    w->snapshot = new;
+    for (struct connection *c = w->connections.first; c; c = connection_next(c))
+        connection_set_limits(c, &new->connection_limits);
+    snapshot_unref(old);
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *w = arg;
+    uint64_t n;
+
+    (void)what;
+    if (read(fd, &n, sizeof n) < 0 && errno != EAGAIN)
+        return;
+    take_snapshot(w);
+    if (atomic_load(&w->gw->draining) && !w->connections.draining) {
+        stop_listening(w);
+        drain_connections(w);
+    }
+    if (atomic_load(&w->stop))
+        event_base_loopbreak(w->base);
+}
+
+void worker_wake(struct worker *w)
+{
+    const uint64_t one = 1;
+
+    if (write(w->wake_fd, &one, sizeof one) < 0)
+        return;    /* the counter is full: the worker has news already */
+}
+
+static void on_ticket(void *arg, uint64_t ticket, enum ledger_rc rc)
+{
+    struct worker *w = arg;
+    const uint32_t slot = (uint32_t)(ticket & 0xffffffffu) - 1;
+
+    if (slot < w->n_slots && w->slots[slot].request && w->slots[slot].generation == (uint32_t)(ticket >> 32))
+        request_on_ledger(w->slots[slot].request, rc);
+}
+
+static void on_port(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *w = arg;
+
+    (void)fd;
+    (void)what;
+    ledger_port_drain(w->port, on_ticket, w);
+}
+
+/* ---- requests of this worker ---- */
+
+bool worker_slot_take(struct worker *w, struct request *r, uint32_t *slot)
+{
+    if (w->first_free == UINT32_MAX) {
+        const uint32_t more = w->n_slots ? w->n_slots * 2 : 64;
+        struct request_slot *slots = more <= SLOTS_MAX ? realloc(w->slots, more * sizeof *slots) : NULL;
+
+        if (!slots)
+            return false;
+        for (uint32_t i = w->n_slots; i < more; i++)
+            slots[i] = (struct request_slot){ .next_free = i + 1 < more ? i + 1 : UINT32_MAX };
+        w->first_free = w->n_slots;
+        w->slots = slots;
+        w->n_slots = more;
+    }
+    *slot = w->first_free;
+    w->first_free = w->slots[*slot].next_free;
+    w->slots[*slot].request = r;
+    w->slots[*slot].generation++;
+    atomic_fetch_add_explicit(&w->n_requests, 1, memory_order_relaxed);
+    return true;
+}
+
+void worker_slot_give(struct worker *w, uint32_t slot)
+{
+    w->slots[slot].request = NULL;
+    w->slots[slot].next_free = w->first_free;
+    w->first_free = slot;
+    atomic_fetch_sub_explicit(&w->n_requests, 1, memory_order_relaxed);
+}
+
+uint64_t worker_ticket(struct worker *w, struct request *r, uint32_t slot)
+{
+    (void)r;
+    return (uint64_t)w->slots[slot].generation << 32 | (slot + 1);
+}
+
+void worker_bury(struct worker *w, struct request *r)
+{
+    r->next_dying = w->dying;
+    w->dying = r;
+    event_active(w->dying_event, EV_TIMEOUT, 0);
+}
+
+static void on_dying(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *w = arg;
+
+    (void)fd;
+    (void)what;
+    while (w->dying) {
+        struct request *r = w->dying;
+
+        w->dying = r->next_dying;
+        request_free(r);
+    }
+}
+
+/* xoroshiro128++ (Blackman and Vigna): ids and digests' seeds, nothing secret. */
+static uint64_t rotate(uint64_t x, int k)
+{
+    return (x << k) | (x >> (64 - k));
+}
+
+uint64_t worker_random(struct worker *w)
+{
+    const uint64_t a = w->rng[0], b = w->rng[1] ^ a;
+    const uint64_t out = rotate(a + w->rng[1], 17) + a;
+
+    w->rng[0] = rotate(a, 49) ^ b ^ (b << 21);
+    w->rng[1] = rotate(b, 28);
+    return out;
+}
+
+/* ---- life ---- */
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+    sigset_t all;
+
+    sigfillset(&all);    /* signals are the housekeeper's */
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    event_base_loop(w->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    return NULL;
+}
+
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base;
+
+    if (!config)
+        return NULL;
+    event_config_require_features(config, EV_FEATURE_EARLY_CLOSE | EV_FEATURE_O1);
+    event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+    base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
+bool worker_init(struct worker *w, struct gateway *gw, int index, struct problems *ps)
+{
+    w->gw = gw;
+    w->index = index;
+    w->first_free = UINT32_MAX;
+    w->wake_fd = -1;
+    w->snapshot = snapshot_ref(gw->snapshot);
+    w->base = new_base();
+    if (!w->base || !digest_random(w->rng, sizeof w->rng)) {
+        problem_error(ps, "", "no event loop or no random numbers");
+        return false;
+    }
+    w->listeners = calloc(CONFIG_LISTENERS_MAX, sizeof *w->listeners);
+    w->fetch = fetch_new(w->base, NULL);
+    w->port = ledger_port_new(gw->ledger, &w->port_fd);
+    w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (!w->listeners || !w->fetch || !w->port || w->wake_fd < 0) {
+        problem_error(ps, "", "no memory or no descriptors for worker %d", index);
+        return false;
+    }
+    w->port_event = event_new(w->base, w->port_fd, EV_READ | EV_PERSIST, on_port, w);
+    w->wake_event = event_new(w->base, w->wake_fd, EV_READ | EV_PERSIST, on_wake, w);
+    w->dying_event = event_new(w->base, -1, 0, on_dying, w);
+    if (!w->port_event || !w->wake_event || !w->dying_event)
+        return false;
+    event_add(w->port_event, NULL);
+    event_add(w->wake_event, NULL);
+    for (size_t i = 0; i < w->snapshot->config->n_listeners; i++)
+        if (!listen_on(w, i, ps))
+            return false;
+    return true;
+}
+
+bool worker_start(struct worker *w)
+{
+    return pthread_create(&w->thread, NULL, worker_main, w) == 0;
+}
+
+void worker_free(struct worker *w)
+{
+    stop_listening(w);
+    while (w->connections.first)
+        connection_free(w->connections.first);
+    request_abandon_all(w);
+    if (w->fetch)
+        fetch_free(w->fetch);
+    if (w->dying_event)
+        on_dying(-1, 0, w);
+    if (w->port)
+        ledger_port_free(w->port);
+    if (w->port_event)
+        event_free(w->port_event);
+    if (w->wake_event)
+        event_free(w->wake_event);
+    if (w->dying_event)
+        event_free(w->dying_event);
+    if (w->wake_fd >= 0)
+        close(w->wake_fd);
+    if (w->base)
+        event_base_free(w->base);
+    snapshot_unref(w->snapshot);
+    free(w->listeners);
+    free(w->slots);
+}

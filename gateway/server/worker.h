@@ -1,0 +1,25 @@
+/* worker.h - one loop thread: its listeners, its connections, its requests. */
+#ifndef TOLLGATE_GATEWAY_WORKER_H
+#define TOLLGATE_GATEWAY_WORKER_H
+
+#include "gateway/gateway.h"
+
+/* Opens the worker's own sockets (SO_REUSEPORT, so that the kernel spreads callers) and its loop. False with a
+ * problem. With port 0 in the config worker 0 gets a port from the system and writes it into the config's address for
+ * the others. */
+bool worker_init(struct worker *w, struct gateway *gw, int index, struct problems *ps);
+bool worker_start(struct worker *w);             /* starts the thread */
+/* Any thread: there is a newer snapshot, or draining has begun, or the worker shall stop. */
+void worker_wake(struct worker *w);
+/* After its thread has ended. */
+void worker_free(struct worker *w);
+
+/* Loop thread. A number for the ledger that leads back to the request, or to nobody when it is gone. */
+uint64_t worker_ticket(struct worker *w, struct request *r, uint32_t slot);
+bool worker_slot_take(struct worker *w, struct request *r, uint32_t *slot);
+void worker_slot_give(struct worker *w, uint32_t slot);
+/* Frees the request at the end of this turn. */
+void worker_bury(struct worker *w, struct request *r);
+uint64_t worker_random(struct worker *w);        /* not for secrets */
+
+#endif
