@@ -40,10 +40,10 @@ enum count {
 #define LATENCY_BUCKETS 14
 struct worker_counts {
     _Atomic uint64_t n[COUNTS];
-    _Atomic uint64_t duration[LATENCY_BUCKETS];       /* requests by total time; upper edges in metrics.c */
-    _Atomic uint64_t duration_us_sum;
+    _Atomic uint64_t duration[LATENCY_BUCKETS];       /* requests by total time; upper edges: latency_edges_ms */
+    _Atomic uint64_t duration_ms_sum;
     _Atomic uint64_t first_byte[LATENCY_BUCKETS];
-    _Atomic uint64_t first_byte_us_sum;
+    _Atomic uint64_t first_byte_ms_sum;
 };
 
 /* Requests of a worker by slot: a ledger ticket names slot and generation, so that a late one finds nobody. */
@@ -75,6 +75,8 @@ struct worker {
     struct request *dying;               /* freed at the end of the turn, never inside another's callback */
     struct event *dying_event;
     uint64_t rng[2];
+    struct jscan *scan;                  /* for a body that is here whole; used within one callback */
+    struct jscan *answer_scan;           /* for answers; likewise */
     struct worker_counts counts;
 };
 

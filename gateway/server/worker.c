@@ -21,6 +21,9 @@
 #define BACKLOG 1024
 #define SLOTS_MAX (1u << 20)
 
+/* Answers come from providers that we chose, and logprobs of a long one are many values. */
+static const struct jscan_limits answer_limits = { .depth = 64, .values = 4000000, .key_bytes = 1024, .number_bytes = 64 };
+
 struct worker_listener {
     struct worker *worker;
     struct evconnlistener *ev;
@@ -229,9 +232,8 @@ void worker_slot_give(struct worker *w, uint32_t slot)
     atomic_fetch_sub_explicit(&w->n_requests, 1, memory_order_relaxed);
 }
 
-uint64_t worker_ticket(struct worker *w, struct request *r, uint32_t slot)
+uint64_t worker_ticket(struct worker *w, uint32_t slot)
 {
-    (void)r;
     return (uint64_t)w->slots[slot].generation << 32 | (slot + 1);
 }
 
@@ -239,7 +241,8 @@ void worker_bury(struct worker *w, struct request *r)
 {
     r->next_dying = w->dying;
     w->dying = r;
-    event_active(w->dying_event, EV_TIMEOUT, 0);
+    /* A timer, so that it runs in a later turn: a cancelled call may look at its body until the end of this one. */
+    event_add(w->dying_event, &(struct timeval){ 0 });
 }
 
 static void on_dying(evutil_socket_t fd, short what, void *arg)
@@ -270,6 +273,30 @@ uint64_t worker_random(struct worker *w)
     w->rng[0] = rotate(a, 49) ^ b ^ (b << 21);
     w->rng[1] = rotate(b, 28);
     return out;
+}
+
+const int64_t latency_edges_ms[LATENCY_BUCKETS] = { 1,    2,    5,    10,   25,    50,    100,
+                                                    250,  500,  1000, 2500, 10000, 60000, INT64_MAX };
+
+static size_t bucket_of(uint64_t ms)
+{
+    size_t i = 0;
+
+    while (i + 1 < LATENCY_BUCKETS && ms > (uint64_t)latency_edges_ms[i])
+        i++;
+    return i;
+}
+
+void worker_observe(struct worker *w, uint64_t total_ms, uint64_t first_byte_ms)
+{
+    struct worker_counts *c = &w->counts;
+
+    atomic_fetch_add_explicit(&c->duration[bucket_of(total_ms)], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->duration_ms_sum, total_ms, memory_order_relaxed);
+    if (first_byte_ms == UINT64_MAX)
+        return;
+    atomic_fetch_add_explicit(&c->first_byte[bucket_of(first_byte_ms)], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->first_byte_ms_sum, first_byte_ms, memory_order_relaxed);
 }
 
 /* ---- life ---- */
@@ -313,9 +340,11 @@ bool worker_init(struct worker *w, struct gateway *gw, int index, struct problem
     }
     w->listeners = calloc(CONFIG_LISTENERS_MAX, sizeof *w->listeners);
     w->fetch = fetch_new(w->base, NULL);
+    w->scan = jscan_new(&jscan_default_limits, w->rng[0]);
+    w->answer_scan = jscan_new(&answer_limits, w->rng[1]);
     w->port = ledger_port_new(gw->ledger, &w->port_fd);
     w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (!w->listeners || !w->fetch || !w->port || w->wake_fd < 0) {
+    if (!w->listeners || !w->fetch || !w->scan || !w->answer_scan || !w->port || w->wake_fd < 0) {
         problem_error(ps, "", "no memory or no descriptors for worker %d", index);
         return false;
     }
@@ -360,6 +389,8 @@ void worker_free(struct worker *w)
     if (w->base)
         event_base_free(w->base);
     snapshot_unref(w->snapshot);
+    jscan_free(w->scan);
+    jscan_free(w->answer_scan);
     free(w->listeners);
     free(w->slots);
 }

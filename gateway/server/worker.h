@@ -15,11 +15,14 @@ void worker_wake(struct worker *w);
 void worker_free(struct worker *w);
 
 /* Loop thread. A number for the ledger that leads back to the request, or to nobody when it is gone. */
-uint64_t worker_ticket(struct worker *w, struct request *r, uint32_t slot);
+uint64_t worker_ticket(struct worker *w, uint32_t slot);
 bool worker_slot_take(struct worker *w, struct request *r, uint32_t *slot);
 void worker_slot_give(struct worker *w, uint32_t slot);
 /* Frees the request at the end of this turn. */
 void worker_bury(struct worker *w, struct request *r);
 uint64_t worker_random(struct worker *w);        /* not for secrets */
+/* A request has ended: its times into the histograms. first_byte_ms UINT64_MAX: it had none. */
+void worker_observe(struct worker *w, uint64_t total_ms, uint64_t first_byte_ms);
+extern const int64_t latency_edges_ms[LATENCY_BUCKETS];    /* upper edges; the last is without limit */
 
 #endif

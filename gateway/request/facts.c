@@ -1,0 +1,154 @@
+/* facts.c - fills struct features; decides nothing. Soft scores are policies/features.c's. */
+#include "gateway/request/facts.h"
+
+#include "gateway/dialects/openai_chat.h"
+
+#define SCORED_BYTES_MAX 262144u    /* scores look at the beginning of a very long prompt: a loop turn stays short */
+#define TAG_BYTES_MAX 128u
+
+static bool read_usd(struct request *r, const struct http1_head *h, const char *name, int64_t *out)
+{
+    const struct span v = http1_get(h, name);
+
+    *out = -1;
+    if (!v.p || price_parse_usd(v, out) == PRICE_PARSE_OK)
+        return true;
+    return fault_bad(&r->fault, "invalid_value", name,
+                     "Invalid header '%s': must be an amount in USD with at most nine decimals, such as 0.05.", name);
+}
+
+static bool read_ms(struct request *r, const struct http1_head *h, const char *name, int64_t *out)
+{
+    const struct span v = http1_get(h, name);
+    uint64_t ms;
+
+    *out = -1;
+    if (!v.p)
+        return true;
+    if (!span_to_u64(v, 86400000, &ms) || ms == 0)
+        return fault_bad(&r->fault, "invalid_value", name,
+                         "Invalid header '%s': must be a number of milliseconds from 1 to 86400000.", name);
+    *out = (int64_t)ms;
+    return true;
+}
+
+static bool plain_text(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] < 0x20 || (unsigned char)s.p[i] > 0x7e)
+            return false;
+    return true;
+}
+
+/* x-tollgate-tag: key=value, repeatable; a later value of the same key wins. */
+static bool read_tag(struct request *r, struct span v)
+{
+    const size_t eq = span_find(v, '=');
+    const struct feature_tag tag = { span_trim(span_first(v, eq)), span_trim(span_skip(v, eq + 1)) };
+
+    if (eq == v.n || tag.name.n == 0 || tag.name.n > TAG_BYTES_MAX || tag.value.n > TAG_BYTES_MAX || !plain_text(v))
+        return fault_bad(&r->fault, "invalid_value", "x-tollgate-tag",
+                         "Invalid header 'x-tollgate-tag': must be key=value in printable ASCII, each side of at most "
+                         "128 bytes.");
+    for (size_t i = 0; i < r->n_tags; i++)
+        if (span_eq(r->tags[i].name, tag.name)) {
+            r->tags[i] = tag;
+            return true;
+        }
+    if (r->n_tags == REQUEST_TAGS_MAX)
+        return fault_bad(&r->fault, "invalid_value", "x-tollgate-tag", "At most %d tags a request.", REQUEST_TAGS_MAX);
+    r->tags[r->n_tags++] = tag;
+    return true;
+}
+
+/* Rows outlive the caller's connection: tags and session are copied. */
+static bool keep_tags(struct request *r)
+{
+    struct buf json;
+
+    buf_init(&json, 16384);
+    buf_add_char(&json, '{');
+    for (size_t i = 0; i < r->n_tags; i++) {
+        if (i)
+            buf_add_char(&json, ',');
+        buf_add_json(&json, r->tags[i].name);
+        buf_add_char(&json, ':');
+        buf_add_json(&json, r->tags[i].value);
+    }
+    buf_add_char(&json, '}');
+    if (r->n_tags)
+        r->tags_json = arena_copy(&r->arena, buf_span(&json));
+    buf_free(&json);
+    return true;
+}
+
+bool facts_read_headers(struct request *r)
+{
+    const struct http1_head *h = r->head;
+    struct features *f = &r->features;
+    const struct span session = http1_get(h, "x-tollgate-session");
+
+    features_init(f);
+    f->route_asked = http1_get(h, "x-tollgate-route");
+    if (!read_usd(r, h, "x-tollgate-max-cost-usd", &f->max_cost_nano) ||
+        !read_ms(r, h, "x-tollgate-deadline-ms", &f->deadline_ms))
+        return false;
+    for (size_t i = 0; i < h->n_headers; i++)
+        if (span_eq_nocase(h->headers[i].name, SPAN_LIT("x-tollgate-tag")) && !read_tag(r, h->headers[i].value))
+            return false;
+    if (session.n > 256 || !plain_text(session))
+        return fault_bad(&r->fault, "invalid_value", "x-tollgate-session",
+                         "Invalid header 'x-tollgate-session': must be printable ASCII of at most 256 bytes.");
+    r->session = arena_copy(&r->arena, session);
+    return keep_tags(r);
+}
+
+static void on_text(void *ctx, struct span role, struct span text)
+{
+    struct features *f = ctx;
+
+    if (!span_is(role, "user") || f->scan.bytes >= SCORED_BYTES_MAX)
+        return;
+    features_text(f, span_first(text, SCORED_BYTES_MAX - (size_t)f->scan.bytes));
+}
+
+void facts_fill(struct features *f, const struct chat *chat, int64_t max_cost_nano, int64_t deadline_ms)
+{
+    f->dialect = SPAN_LIT("openai");
+    f->model = chat->model;
+    f->stream = chat->stream;
+    f->max_cost_nano = max_cost_nano;
+    f->deadline_ms = deadline_ms;
+    f->modalities = BOOK_TEXT | (chat->n_images ? BOOK_IMAGE : 0u) | (chat->n_audio ? BOOK_AUDIO : 0u) |
+                    (chat->n_files ? BOOK_FILE : 0u);
+    f->asked = (struct asked){ .json = chat->json_asked, .tools = chat->tool_names, .n_tools = chat->n_tools,
+                               .max_tokens = chat->max_tokens };
+    f->parts = (struct estimate_parts){
+        .text_bytes = (int64_t)chat->text_bytes, .tool_bytes = (int64_t)chat->tool_bytes,
+        .messages = (int64_t)chat->n_messages, .tools = (int64_t)chat->n_tools, .images = (int64_t)chat->n_images,
+        .unbounded = chat->n_audio || chat->n_files,
+    };
+    f->choices = chat->n;
+    f->service_tier = chat->service_tier;
+    f->cache_5m = chat->cache_marks;
+    for (size_t i = 0; i < chat->n_files; i++)
+        features_file(f, SPAN_NONE);
+    f->value[FEATURE_TURNS] = (double)chat->n_user_turns;
+    features_finish(f);
+}
+
+bool facts_read_body(struct request *r)
+{
+    struct features *f = &r->features;
+
+    if (!openai_chat_parse(buf_span(&r->body), &r->arena, &r->chat, on_text, f, &r->fault))
+        return false;
+    f->team = r->has_key ? span_str(r->key.team) : SPAN_NONE;
+    f->key = r->has_key ? span_str(r->key.name) : SPAN_NONE;
+    f->headers = r->head->headers;
+    f->n_headers = r->head->n_headers;
+    f->tags = r->tags;
+    f->n_tags = r->n_tags;
+    facts_fill(f, &r->chat, f->max_cost_nano, f->deadline_ms);
+    return true;
+}

@@ -1,0 +1,133 @@
+/* pages.c - small documents, built when asked for. */
+#include "gateway/request/pages.h"
+
+#include "gateway/request/reply.h"
+
+#define PAGE_BYTES_MAX (4u << 20)
+
+static void ready(struct request *r)
+{
+    struct ledger_stats stats;
+
+    ledger_stats(r->worker->gw->ledger, &stats);
+    if (atomic_load(&r->worker->gw->draining))
+        reply_document(r, 503, "application/json", SPAN_LIT("{\"ready\":false,\"why\":\"draining\"}\n"));
+    else if (!stats.healthy)
+        reply_document(r, 503, "application/json", SPAN_LIT("{\"ready\":false,\"why\":\"the ledger cannot be written\"}\n"));
+    else
+        reply_document(r, 200, "application/json", SPAN_LIT("{\"ready\":true}\n"));
+}
+
+/* ---- models: "auto", the routes, and what can be called (openai-chat section 10) ---- */
+
+static void add_model(struct buf *b, struct span prefix, struct span name, struct span owner, int64_t created_s)
+{
+    if (b->n && b->p[b->n - 1] == '}')
+        buf_add_char(b, ',');
+    buf_add_str(b, "{\"id\":");
+    if (prefix.n) {
+        struct buf id;
+
+        buf_init(&id, 4096);
+        buf_add_span(&id, prefix);
+        buf_add_char(&id, '/');
+        buf_add_span(&id, name);
+        buf_add_json(b, buf_span(&id));
+        buf_free(&id);
+    } else {
+        buf_add_json(b, name);
+    }
+    buf_printf(b, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":", (long long)created_s);
+    buf_add_json(b, owner);
+    buf_add_char(b, '}');
+}
+
+/* Adds all models, or only the one named `only`. True when something was added. */
+static bool add_models(const struct snapshot *s, struct span only, struct buf *b)
+{
+    const struct span own = SPAN_LIT("tollgate"), none = SPAN_LIT("");
+    const size_t before = b->n;
+
+    if (!only.p || span_is(only, "auto"))
+        add_model(b, none, SPAN_LIT("auto"), own, 0);
+    for (size_t i = 0; i < s->policy->n_routes; i++)
+        if (!only.p || span_eq(only, s->policy->routes[i].name))
+            add_model(b, none, s->policy->routes[i].name, own, 0);
+    for (size_t i = 0; i < s->n_models; i++) {
+        const struct book_model *m = s->view[i].model;
+
+        if (s->view[i].on && (!only.p || span_eq(only, m->key) || span_eq(only, m->name)))
+            add_model(b, m->provider, m->name, m->provider, m->versions[0].from_ms / 1000);
+        if (only.p && b->n > before)
+            break;
+    }
+    return b->n > before;
+}
+
+static void models(struct request *r)
+{
+    struct buf b;
+
+    buf_init(&b, PAGE_BYTES_MAX);
+    buf_add_str(&b, "{\"object\":\"list\",\"data\":[");
+    add_models(r->snapshot, SPAN_NONE, &b);
+    buf_add_str(&b, "]}");
+    reply_document(r, 200, "application/json", buf_span(&b));
+    buf_free(&b);
+}
+
+/* "deepseek%2Fdeepseek-v4-flash": clients encode the slash of an id. */
+static struct span decode(struct arena *a, struct span s)
+{
+    char *out = arena_alloc(a, s.n + 1, 1);
+    size_t n = 0;
+
+    for (size_t i = 0; out && i < s.n; i++) {
+        static const char hex[] = "0123456789abcdef0123456789ABCDEF";
+        const char *high = s.p[i] == '%' && i + 2 < s.n ? memchr(hex, s.p[i + 1], 32) : NULL;
+        const char *low = high ? memchr(hex, s.p[i + 2], 32) : NULL;
+
+        out[n++] = low ? (char)(((high - hex) % 16) << 4 | ((low - hex) % 16)) : s.p[i];
+        i += low ? 2 : 0;
+    }
+    return out ? (struct span){ out, n } : s;
+}
+
+static void model(struct request *r)
+{
+    const struct span name = decode(&r->arena, r->argument);
+    struct buf b;
+
+    buf_init(&b, PAGE_BYTES_MAX);
+    if (add_models(r->snapshot, name, &b)) {
+        reply_document(r, 200, "application/json", buf_span(&b));
+    } else {
+        fault_set(&r->fault, 404, "invalid_request_error", "model_not_found", "model",
+                  "The model '%.*s' does not exist here, or its provider is off. GET /v1/models lists what there is.",
+                  SPAN_FMT(span_first(name, 200)));
+        reply_fault(r);
+    }
+    buf_free(&b);
+}
+
+void pages_reply(struct request *r)
+{
+    switch (r->endpoint) {
+    case ENDPOINT_HEALTHZ: reply_document(r, 200, "application/json", SPAN_LIT("{\"alive\":true}\n")); break;
+    case ENDPOINT_READYZ: ready(r); break;
+    case ENDPOINT_MODELS: models(r); break;
+    case ENDPOINT_MODEL: model(r); break;
+    case ENDPOINT_ROOT:
+        reply_document(r, 200, "text/plain; charset=utf-8",
+                       SPAN_LIT("tollgate is here. With an OpenAI client use the base URL https://HOST:PORT/v1.\n"));
+        break;
+    case ENDPOINT_TRACE:
+    case ENDPOINT_CHAT:
+    case ENDPOINT_LATER:
+    case ENDPOINT_METRICS:
+    case ENDPOINT_UNKNOWN:
+        fault_set(&r->fault, 404, "invalid_request_error", "unknown_url", NULL, "This is not in this version of tollgate.");
+        reply_fault(r);
+        break;
+    }
+}

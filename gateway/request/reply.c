@@ -1,0 +1,240 @@
+/* reply.c - see reply.h. Does not decide what the reply is. */
+#include "gateway/request/reply.h"
+
+#include "base/clock.h"
+
+#define SLICE_BYTES 16384u
+#define FIRST_HEAD_MS 10000      /* DESIGN section 4: a stream's head waits so long for a first byte that may pass */
+#define KEEPALIVE_MS 10000
+
+/* ---- heads ---- */
+
+static void add_field(struct buf *b, const char *name, struct span value)
+{
+    if (!value.p)
+        return;
+    buf_add_str(b, name);
+    buf_add_str(b, ": ");
+    for (size_t i = 0; i < value.n; i++) {    /* names of routes and models come from files: keep a line a line */
+        const unsigned char c = (unsigned char)value.p[i];
+
+        buf_add_char(b, c < 0x20 || c == 0x7f ? '?' : (char)c);
+    }
+    buf_add_str(b, "\r\n");
+}
+
+/* The fields that every reply carries, as far as they are known (DESIGN section 4). */
+static void add_fields(const struct request *r, struct buf *b, bool with_cost)
+{
+    char usd[PRICE_TEXT_ROOM];
+
+    add_field(b, "x-tollgate-request-id", span_str(r->id));
+    add_field(b, "x-request-id", span_str(r->id));
+    add_field(b, "request-id", span_str(r->id));
+    if (!r->planned)
+        return;
+    add_field(b, "x-tollgate-route", r->plan.route_name);
+    add_field(b, "x-tollgate-model", r->answered_model);
+    add_field(b, "x-tollgate-provider", r->answered_provider);
+    buf_printf(b, "x-tollgate-attempts: %d\r\n", r->attempts);
+    if (with_cost) {
+        price_format_usd(r->cost_nano, usd);
+        add_field(b, "x-tollgate-cost-usd", span_str(usd));
+    }
+    add_field(b, "x-tollgate-warning", r->plan.warning);
+}
+
+static void note_first_byte(struct request *r)
+{
+    const int64_t now = clock_mono_ms();
+
+    if (r->first_byte_ms < 0)
+        r->first_byte_ms = now;
+    r->last_sent_ms = now;
+}
+
+static void send_head(struct request *r, int status, const char *content_type, int64_t length, bool stream)
+{
+    struct buf b;
+
+    buf_init(&b, 65536);
+    buf_printf(&b, "content-type: %s\r\n", content_type);
+    if (stream)
+        buf_add_str(&b, "cache-control: no-cache\r\nx-accel-buffering: no\r\n");
+    add_fields(r, &b, !stream);
+    if (r->fault.status && r->fault.retry_after_ms > 0)
+        buf_printf(&b, "retry-after: %lld\r\n", (long long)((r->fault.retry_after_ms + 999) / 1000));
+    else if (r->fault.status && r->fault.no_retry)
+        buf_add_str(&b, "x-should-retry: false\r\n");
+    if (r->fault.status == 401)
+        buf_add_str(&b, "www-authenticate: Bearer\r\n");
+    if (r->fault.status == 405)
+        buf_printf(&b, "allow: %s\r\n", endpoint_method(r->endpoint));
+    connection_send_head(r->conn, status, buf_span(&b), length, false);
+    buf_free(&b);
+    r->head_sent = true;
+    r->streamed = stream;
+    note_first_byte(r);
+}
+
+static void send_stream_head(struct request *r)
+{
+    send_head(r, 200, "text/event-stream; charset=utf-8", -1, true);
+}
+
+/* ---- sending ---- */
+
+static void end_reply(struct request *r)
+{
+    struct connection *c = r->conn;
+
+    r->conn = NULL;
+    r->head = NULL;
+    if (r->aborted)
+        connection_abort(c);
+    else
+        connection_end(c);
+}
+
+/* Pieces of the running attempt join what is to be sent; a caller or ledger that is behind stops the reading. */
+static void take_pieces(struct request *r)
+{
+    struct attempt *a = &r->attempt;
+
+    if (!r->attempt_live || !r->committed || !r->streamed)
+        return;
+    if (a->pieces.n && r->out.n == r->out_at) {    /* nothing waits: swap rather than copy */
+        const struct buf empty = r->out;
+
+        r->out = a->pieces;
+        a->pieces = empty;
+        r->out_at = 0;
+        buf_clear(&a->pieces);
+    } else if (a->pieces.n) {
+        buf_add_span(&r->out, buf_span(&a->pieces));
+        buf_clear(&a->pieces);
+    }
+}
+
+void reply_pump(struct request *r)
+{
+    if (!r->conn || r->opens_pending > 0)
+        return;
+    if (r->committed && !r->head_sent)
+        send_stream_head(r);
+    if (!r->head_sent)
+        return;
+    take_pieces(r);
+    while (r->out_at < r->out.n && !connection_full(r->conn)) {
+        const struct span rest = span_skip(buf_span(&r->out), r->out_at);
+        const struct span slice = span_first(rest, SLICE_BYTES);
+
+        connection_send_body(r->conn, slice);
+        r->out_at += slice.n;
+        note_first_byte(r);
+    }
+    if (r->out_at == r->out.n) {
+        buf_clear(&r->out);
+        r->out_at = 0;
+        if (r->ending) {
+            end_reply(r);
+            return;
+        }
+    }
+    if (r->attempt_live && r->committed) {
+        if (r->out.n > r->out_at)
+            attempt_pause(&r->attempt, PAUSE_CALLER_SLOW);
+        else
+            attempt_resume(&r->attempt, PAUSE_CALLER_SLOW);
+    }
+}
+
+void reply_commit(struct request *r)
+{
+    r->committed = true;
+    if (r->opens_pending > 0)
+        attempt_pause(&r->attempt, PAUSE_LEDGER);
+    reply_pump(r);
+}
+
+/* The cost is known only now: a comment line before the terminal event (DESIGN section 4). */
+static void add_stream_end(struct request *r)
+{
+    char usd[PRICE_TEXT_ROOM];
+
+    price_format_usd(r->cost_nano, usd);
+    buf_printf(&r->out, ": x-tollgate-cost-usd=%s\n\ndata: [DONE]\n\n", usd);
+}
+
+void reply_accept(struct request *r)
+{
+    r->accepted = true;
+    if (!r->conn || r->opens_pending > 0)
+        return;    /* request_on_ledger comes here again */
+    if (r->chat.stream) {
+        if (!r->head_sent)
+            send_stream_head(r);
+        r->committed = true;
+        take_pieces(r);
+        r->committed = false;
+        add_stream_end(r);
+    } else {
+        const struct buf empty = r->out;
+
+        r->out = r->attempt.pieces;
+        r->attempt.pieces = empty;
+        send_head(r, 200, "application/json", (int64_t)r->out.n, false);
+    }
+    r->ending = true;
+    reply_pump(r);
+}
+
+void reply_fault(struct request *r)
+{
+    struct buf body;
+
+    if (!r->conn)
+        return;
+    buf_init(&body, 65536);
+    fault_render_openai(&r->fault, &body);
+    r->opens_pending = 0;    /* what follows is no answer: nothing to wait for */
+    if (r->head_sent) {      /* the stream has begun: its own form of an error, and no [DONE] */
+        buf_printf(&r->out, "data: %.*s\n\n", SPAN_FMT(buf_span(&body)));
+        r->ending = true;
+        r->committed = false;
+        reply_pump(r);
+    } else {
+        send_head(r, r->fault.status, "application/json", (int64_t)body.n, false);
+        connection_send_body(r->conn, buf_span(&body));
+        end_reply(r);
+    }
+    buf_free(&body);
+}
+
+void reply_document(struct request *r, int status, const char *content_type, struct span body)
+{
+    if (!r->conn)
+        return;
+    send_head(r, status, content_type, (int64_t)body.n, false);
+    connection_send_body(r->conn, body);
+    end_reply(r);
+}
+
+int64_t reply_tick(struct request *r, int64_t now_ms)
+{
+    const int64_t from = r->head_sent ? r->last_sent_ms : r->start_ms;
+    const int64_t wait = r->head_sent ? KEEPALIVE_MS : FIRST_HEAD_MS;
+
+    if (!r->conn || !r->chat.stream || r->ending || r->step != STEP_DRIVE)
+        return INT64_MAX;
+    if (now_ms < from + wait)
+        return from + wait;
+    if (r->opens_pending > 0)
+        return now_ms + 100;    /* a head is a promise too: not before the ledger has it */
+    if (!r->head_sent)
+        send_stream_head(r);
+    if (!connection_full(r->conn))
+        connection_send_body(r->conn, SPAN_LIT(": keep-alive\n\n"));
+    r->last_sent_ms = now_ms;
+    return now_ms + KEEPALIVE_MS;
+}

@@ -1,0 +1,871 @@
+/* request.c - the steps of a request, top to bottom. Reading this file is reading the product.
+ *
+ *   head  -> AUTH -> (BODY) -> PARSE -> FEATURES -> DECIDE -> DRIVE -> REPLY -> DONE
+ *               \______________\___________\___________\__________> a fault: REPLY
+ *
+ * DRIVE is a conversation with the policy's machine (policies/machine.h): it is given events and answers with actions;
+ * this file carries the actions out, one function each: reserve, call, commit, cancel, settle, accept, fail.
+ *
+ * Invariants, cited below as "keeps (n)":
+ *  (1) No byte of an answer leaves before the ledger has committed the reservation of its attempt (opens_pending).
+ *  (2) The closing event leaves only after the attempt's row is in the ledger's queue.
+ *  (3) After the first byte of an answer has left there is no other attempt (the machine promises it; asserted).
+ *  (4) Each reservation is settled once, on every path: a caller that leaves, a shutdown, a failing ledger.
+ *  (5) Nothing is freed inside another's callback: request_done gives it to the worker, which buries it next turn.
+ *  (6) Every wait has a timer: the machine's, the connection's, the fetch's, or the stream's own keep-alive. */
+#include "gateway/request/request.h"
+
+#include <assert.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/request/facts.h"
+#include "gateway/request/pages.h"
+#include "gateway/request/reply.h"
+#include "gateway/server/worker.h"
+
+static void drive(struct request *r, const struct machine_event *first);
+static void run(struct request *r, enum step step);
+static void on_timer(evutil_socket_t fd, short what, void *arg);
+
+/* ---- life ---- */
+
+static struct request *request_new(struct worker *w, struct connection *c, const struct http1_head *head)
+{
+    struct request *r = calloc(1, sizeof *r);
+    uint64_t random[2];
+
+    if (!r)
+        return NULL;
+    r->timer = event_new(w->base, -1, 0, on_timer, r);
+    if (!r->timer || !worker_slot_take(w, r, &r->slot)) {
+        if (r->timer)
+            event_free(r->timer);
+        free(r);
+        return NULL;
+    }
+    r->worker = w;
+    r->snapshot = snapshot_ref(w->snapshot);
+    r->conn = c;
+    r->head = head;
+    r->at_ms = clock_wall_ms();
+    r->start_ms = clock_mono_ms();
+    r->first_byte_ms = -1;
+    r->wake_ms = INT64_MAX;
+    random[0] = worker_random(w);
+    random[1] = worker_random(w);
+    row_new_id(r->at_ms, (const uint8_t *)random, r->id);
+    arena_init(&r->arena, REQUEST_ARENA_BYTES);
+    buf_init(&r->body, r->snapshot->config->limits.body_bytes ? r->snapshot->config->limits.body_bytes : SIZE_MAX / 2);
+    buf_init(&r->out, SIZE_MAX / 2);
+    connection_set_request(c, r);
+    count_add(w, COUNT_REQUESTS, 1);
+    return r;
+}
+
+void request_free(struct request *r)
+{
+    if (r->attempt_live)
+        attempt_free(&r->attempt);
+    atomic_fetch_sub_explicit(&r->worker->gw->bytes_in_flight, r->counted_bytes, memory_order_relaxed);
+    event_free(r->timer);
+    jscan_free(r->scan);
+    buf_free(&r->body);
+    buf_free(&r->out);
+    arena_free(&r->arena);
+    snapshot_unref(r->snapshot);
+    free(r);
+}
+
+/* keeps (5) */
+static void request_done(struct request *r)
+{
+    if (r->step == STEP_DONE)
+        return;
+    r->step = STEP_DONE;
+    event_del(r->timer);
+    worker_slot_give(r->worker, r->slot);
+    worker_bury(r->worker, r);
+}
+
+/* Over when the caller has its reply (or has gone) and the machine has nothing left to settle. */
+static void maybe_done(struct request *r)
+{
+    if (!r->conn && (r->step == STEP_REPLY || r->step < STEP_DRIVE))
+        request_done(r);
+}
+
+/* One timer serves the machine and the stream's keep-alives. */
+static void set_timer(struct request *r)
+{
+    const int64_t now = clock_mono_ms();
+    const int64_t tick = reply_tick(r, now);
+    const int64_t at = tick < r->wake_ms ? tick : r->wake_ms;
+    const int64_t in = at > now ? at - now : 0;
+    const struct timeval tv = { .tv_sec = in / 1000, .tv_usec = in % 1000 * 1000 };
+
+    if (r->step == STEP_DONE)
+        return;
+    if (at == INT64_MAX)
+        event_del(r->timer);
+    else
+        event_add(r->timer, &tv);
+}
+
+/* ---- rows ---- */
+
+static struct row_request request_row(const struct request *r, int status)
+{
+    const int64_t now = clock_mono_ms();
+
+    return (struct row_request){
+        .id = span_str(r->id), .at_ms = r->at_ms,
+        .key_id = span_str(r->key.id), .team = span_str(r->key.team),
+        .route = r->planned ? r->plan.route_name : SPAN_NONE, .dialect = SPAN_LIT("openai"),
+        .model_asked = r->chat.model, .tags = r->tags_json, .session = r->session, .stream = r->chat.stream,
+        .model = r->answered_model, .provider = r->answered_provider,
+        .status = status, .attempts = r->attempts, .cost_nano = r->cost_nano,
+        .first_byte_ms = r->first_byte_ms < 0 ? -1 : r->first_byte_ms - r->start_ms, .total_ms = now - r->start_ms,
+    };
+}
+
+static void observe(struct request *r, int status)
+{
+    worker_observe(r->worker, (uint64_t)(clock_mono_ms() - r->start_ms),
+                   r->first_byte_ms < 0 ? UINT64_MAX : (uint64_t)(r->first_byte_ms - r->start_ms));
+    count_add(r->worker, status < 400 ? COUNT_ANSWERED : COUNT_FAILED, 1);
+    count_add(r->worker, COUNT_COST_NANO, (uint64_t)r->cost_nano);
+}
+
+/* For a call that no settling attempt closes: refused before it spent, or after the last attempt was settled. */
+static void finish_row(struct request *r, int status)
+{
+    const struct row_request row = request_row(r, status);
+    const struct ledger_entry e = { .kind = r->attempt_n ? LEDGER_FINISH : LEDGER_REQUEST_ONLY, .request = &row };
+
+    if (r->row_finished)
+        return;
+    r->row_finished = true;
+    if (ledger_submit(r->worker->gw->ledger, r->worker->port, &e) != LEDGER_OK)
+        log_warn("request %s: its row could not be queued", r->id);
+    observe(r, status);
+}
+
+/* ---- AUTH: endpoint, key, room ---- */
+
+static bool fail_endpoint(struct request *r)
+{
+    if (r->endpoint == ENDPOINT_LATER)
+        return fault_set(&r->fault, 404, "invalid_request_error", "unknown_url", NULL,
+                         "%.*s is not in this version of tollgate: it serves POST /v1/chat/completions and GET /v1/models.",
+                         SPAN_FMT(span_first(r->head->path, 128)));
+    return fault_set(&r->fault, 404, "invalid_request_error", "unknown_url", NULL,
+                     "There is nothing at %.*s. With an OpenAI client use the base URL https://HOST:PORT/v1.",
+                     SPAN_FMT(span_first(r->head->path, 128)));
+}
+
+static bool check_method(struct request *r)
+{
+    const struct span m = r->head->method;
+    const char *want = endpoint_method(r->endpoint);
+
+    if (span_is(m, want) || (want[0] == 'G' && span_is(m, "HEAD")))
+        return true;
+    return fault_set(&r->fault, 405, "invalid_request_error", NULL, NULL, "%.*s takes %s, not %.*s.",
+                     SPAN_FMT(span_first(r->head->path, 128)), want, SPAN_FMT(span_first(m, 16)));
+}
+
+static struct span bearer(struct span v)
+{
+    if (v.n >= 7 && span_eq_nocase(span_first(v, 7), SPAN_LIT("bearer ")))
+        return span_trim(span_skip(v, 7));
+    return SPAN_NONE;
+}
+
+static bool check_key(struct request *r)
+{
+    static const char *const words[] = {
+        [KEY_UNKNOWN] = "Incorrect API key provided. Ask whoever runs this gateway for one (tollgate keys create).",
+        [KEY_MALFORMED] = "Incorrect API key provided: a key of this gateway is tg_ and 49 letters and digits. Was it cut off, "
+                          "or is it a provider's own key?",
+        [KEY_REVOKED] = "This API key has been revoked.",
+    };
+    struct span key = bearer(http1_get(r->head, "authorization"));
+    enum key_rc rc;
+
+    if (r->snapshot->config->auth_none)
+        return true;
+    if (!key.p)
+        key = http1_get(r->head, "x-api-key");
+    if (!key.p)
+        key = http1_get(r->head, "api-key");
+    if (!key.p)
+        return fault_set(&r->fault, 401, "invalid_request_error", "invalid_api_key", NULL,
+                         "You didn't provide an API key. Send it as a header: Authorization: Bearer tg_...");
+    rc = keys_find(r->worker->gw->keys, key, &r->key);
+    r->has_key = rc == KEY_OK;
+    return rc == KEY_OK || fault_set(&r->fault, 401, "invalid_request_error", "invalid_api_key", NULL, "%s", words[rc]);
+}
+
+static bool check_body_head(struct request *r)
+{
+    const struct span coding = http1_get(r->head, "content-encoding");
+    const size_t most = r->snapshot->config->limits.body_bytes;
+
+    if (coding.p && !span_eq_nocase(coding, SPAN_LIT("identity")))
+        return fault_set(&r->fault, 415, "invalid_request_error", "unsupported_encoding", NULL,
+                         "A compressed request body is not accepted; send it without Content-Encoding.");
+    if (most && r->head->has_length && r->head->length > most)
+        return fault_set(&r->fault, 413, "invalid_request_error", "request_too_large", NULL,
+                         "The request body has %llu bytes; at most %zu are allowed.",
+                         (unsigned long long)r->head->length, most);
+    return true;
+}
+
+static enum step step_auth(struct request *r)
+{
+    r->endpoint = endpoint_find(r->head->path, &r->argument);
+    if (r->endpoint == ENDPOINT_UNKNOWN || r->endpoint == ENDPOINT_METRICS) {
+        fail_endpoint(r);
+        return STEP_REPLY;
+    }
+    if (endpoint_needs_key(r->endpoint) && !check_key(r)) {
+        count_add(r->worker, COUNT_REFUSED_KEY, 1);
+        return STEP_REPLY;
+    }
+    if (!check_method(r) || (r->endpoint == ENDPOINT_LATER && !fail_endpoint(r)) || !check_body_head(r))
+        return STEP_REPLY;
+    if (r->endpoint == ENDPOINT_CHAT && !facts_read_headers(r))
+        return STEP_REPLY;
+    return STEP_BODY;
+}
+
+/* ---- BODY: bytes as they come, counted and pre-scanned ---- */
+
+static bool no_memory(struct request *r)
+{
+    fault_set(&r->fault, 503, "server_error", "overloaded", NULL,
+              "The gateway holds as many bytes as it may; try again in a moment.");
+    r->fault.retry_after_ms = 1000;
+    return false;
+}
+
+static bool bad_json(struct request *r, const struct jscan *s)
+{
+    count_add(r->worker, COUNT_REFUSED_BODY, 1);
+    return fault_bad(&r->fault, "invalid_json", NULL, "The request body is not valid JSON: %s at byte %zu.",
+                     jscan_error(s), jscan_at(s));
+}
+
+static bool count_bytes(struct request *r, size_t n)
+{
+    const int64_t most = (int64_t)r->snapshot->config->limits.bytes_in_flight;
+    const int64_t now = atomic_fetch_add_explicit(&r->worker->gw->bytes_in_flight, (int64_t)n, memory_order_relaxed);
+
+    r->counted_bytes += (int64_t)n;
+    return most == 0 || now + (int64_t)n <= most || no_memory(r);
+}
+
+/* Most bodies come in one piece and need no scanner of their own. */
+static bool take_body(struct request *r, struct span piece, bool last)
+{
+    struct jscan *s = r->scan;
+
+    if (piece.n && !count_bytes(r, piece.n))
+        return false;
+    if (!buf_add_span(&r->body, piece)) {
+        if (r->body.n + piece.n > r->body.cap)
+            return fault_set(&r->fault, 413, "invalid_request_error", "request_too_large", NULL,
+                             "The request body is too large; at most %zu bytes are allowed.", r->body.cap);
+        return no_memory(r);
+    }
+    if (!s && last && r->body.n == piece.n) {
+        s = r->worker->scan;
+        jscan_reset(s);
+    } else if (!s) {
+        s = r->scan = jscan_new(&jscan_default_limits, worker_random(r->worker));
+        if (!s)
+            return no_memory(r);
+    }
+    switch (jscan_feed(s, piece)) {
+    case JSCAN_BAD: return bad_json(r, s);
+    case JSCAN_MEMORY: return no_memory(r);
+    case JSCAN_MORE:
+    case JSCAN_DONE: break;
+    }
+    return !last || jscan_end(s) == JSCAN_DONE || bad_json(r, s);
+}
+
+static void on_body(void *ctx, struct connection *c, struct span piece, bool last)
+{
+    struct request *r = connection_request(c);
+
+    (void)ctx;
+    if (r->step != STEP_BODY)
+        return;
+    if (r->endpoint == ENDPOINT_CHAT && !take_body(r, piece, last)) {
+        run(r, STEP_REPLY);
+        return;
+    }
+    if (last)
+        run(r, r->endpoint == ENDPOINT_CHAT ? STEP_PARSE : STEP_REPLY);
+}
+
+/* ---- PARSE, FEATURES, DECIDE ---- */
+
+static enum step step_parse(struct request *r)
+{
+    if (facts_read_body(r))
+        return STEP_DECIDE;
+    count_add(r->worker, COUNT_REFUSED_BODY, 1);
+    return STEP_REPLY;
+}
+
+static const struct snapshot_model *target_of(const struct request *r, const struct plan_step *s)
+{
+    return &r->snapshot->models[s->view - r->view.models];
+}
+
+/* Health of the plan's models as it is now: the view is a copy of the snapshot's, at rest. */
+static void refresh_view(struct request *r, int64_t now_ms)
+{
+    for (size_t i = 0; i < r->plan.n_steps; i++) {
+        struct health_view h;
+        struct view_model *v;
+
+        if (!r->plan.steps[i].view)
+            continue;
+        v = (struct view_model *)&r->view.models[r->plan.steps[i].view - r->view.models];
+        health_look(target_of(r, &r->plan.steps[i])->health, now_ms, &h);
+        v->breaker = h.state == HEALTH_CLOSED ? VIEW_CLOSED : h.state == HEALTH_OPEN ? VIEW_OPEN : VIEW_PROBE;
+        v->retry_after_ms = h.retry_after_ms > 0 ? now_ms + h.retry_after_ms : 0;
+        v->key_refused = provider_state(target_of(r, &r->plan.steps[i])->provider, now_ms) == PROVIDER_REFUSED;
+    }
+}
+
+static enum step step_decide(struct request *r)
+{
+    struct view_model *copy = arena_alloc(&r->arena, (r->snapshot->n_models + 1) * sizeof *copy, 16);
+    struct span why = SPAN_LIT("");
+
+    if (!copy) {
+        no_memory(r);
+        return STEP_REPLY;
+    }
+    memcpy(copy, r->snapshot->view, r->snapshot->n_models * sizeof *copy);
+    r->view = (struct view){ copy, r->snapshot->n_models };
+    switch (plan_make(r->snapshot->policy, &r->features, &r->view, r->at_ms, &r->arena, &r->plan, &why)) {
+    case PLAN_OK:
+        break;
+    case PLAN_UNKNOWN_ROUTE:
+        fault_bad(&r->fault, "unknown_route", "x-tollgate-route", "%.*s", SPAN_FMT(why));
+        return STEP_REPLY;
+    case PLAN_UNKNOWN_MODEL:
+        fault_set(&r->fault, 404, "invalid_request_error", "model_not_found", "model", "%.*s", SPAN_FMT(why));
+        return STEP_REPLY;
+    case PLAN_MEMORY:
+        no_memory(r);
+        return STEP_REPLY;
+    }
+    r->planned = true;
+    if (!machine_init(&r->machine, &r->plan, &r->arena, r->start_ms)) {
+        no_memory(r);
+        return STEP_REPLY;
+    }
+    return STEP_DRIVE;
+}
+
+/* ---- DRIVE: the machine's actions, one function each ---- */
+
+static struct row_attempt attempt_row(const struct request *r)
+{
+    const struct plan_step *s = &r->plan.steps[r->attempt_step];
+
+    return (struct row_attempt){
+        .n = (int)r->attempt_n, .provider = s->model->provider, .model = s->model->name,
+        .started_ms = r->attempt_wall_ms, .priced_ms = r->attempt_wall_ms, .reserved_nano = r->hold.amount_nano,
+    };
+}
+
+static struct price_bounds attempt_bounds(const struct request *r, const struct plan_step *s)
+{
+    const struct features *f = &r->features;
+
+    return (struct price_bounds){
+        .prompt = estimate_prompt_upper(s->model, &f->parts), .output = s->output_cap, .choices = f->choices,
+        .searches = f->searches, .from_ms = r->attempt_wall_ms, .until_ms = r->attempt_wall_ms,
+        .service_tier = f->service_tier, .cache_5m = f->cache_5m, .cache_1h = f->cache_1h,
+        .audio = (f->modalities & BOOK_AUDIO) != 0, .image = (f->modalities & BOOK_IMAGE) != 0,
+    };
+}
+
+/* The rows of a reservation: if we die before it is settled, the next start closes it with them. */
+static bool open_rows(struct request *r)
+{
+    const struct row_request request = request_row(r, 0);
+    struct row_attempt row = attempt_row(r);
+    char version[ROW_PRICE_VERSION_BYTES];
+    const struct ledger_entry e = { .kind = LEDGER_OPEN, .ticket = worker_ticket(r->worker, r->slot),
+                                    .request = &request, .attempt = &row, .hold = &r->hold };
+
+    row.priced_ms = r->worst.at_ms;
+    row.usage = r->worst.usage;
+    row.service_tier = r->worst.service_tier;
+    row.cost_nano = r->worst.cost_nano;
+    row.price_version = (struct span){ version, row_price_version(r->snapshot->book_digest, r->worst.version, version) };
+    if (ledger_submit(r->worker->gw->ledger, r->worker->port, &e) != LEDGER_OK)
+        return false;
+    r->opens_pending++;
+    return true;
+}
+
+/* RESERVE: hold the worst case in every budget that applies, and queue its rows. The call may begin at once; the
+ * answer waits for the commit: keeps (1). */
+static struct machine_event do_reserve(struct request *r, const struct action *act)
+{
+    const struct plan_step *s = &r->plan.steps[act->step];
+    struct machine_event ev = { .kind = EVENT_RESERVE_REFUSED, .n = act->n };
+    struct budget_refusal no;
+    char text[BUDGET_TEXT_ROOM];
+    struct price_bounds bounds;
+
+    r->attempt_n = act->n;
+    r->attempt_step = act->step;
+    r->attempt_wall_ms = clock_wall_ms();
+    r->attempt_mono_ms = clock_mono_ms();
+    bounds = attempt_bounds(r, s);
+    if (price_worst_of(s->model, &bounds, &r->worst) != PRICE_OK) {
+        ev.refusal = SPAN_LIT("No price is in force for this model.");
+        return ev;
+    }
+    switch (budget_reserve(r->worker->gw->budgets, span_str(r->key.team), span_str(r->key.id), r->worst.cost_nano,
+                           r->attempt_wall_ms, &r->hold, &no)) {
+    case BUDGET_OK:
+        break;
+    case BUDGET_REFUSED:
+        count_add(r->worker, COUNT_REFUSED_BUDGET, 1);
+        ev.refusal = arena_copy(&r->arena, (struct span){ text, budget_refusal_text(&no, text, sizeof text) });
+        return ev;
+    case BUDGET_NOMEM:
+        ev.reserve_full = true;
+        return ev;
+    }
+    if (!open_rows(r)) {
+        budget_release(r->worker->gw->budgets, &r->hold);
+        ev.reserve_full = true;
+        ev.refusal = SPAN_LIT("The ledger cannot take another record right now.");
+        return ev;
+    }
+    ev.kind = EVENT_RESERVED;
+    return ev;
+}
+
+static void on_progress(void *ctx, struct attempt *a);
+static void on_attempt_end(void *ctx, struct attempt *a);
+static const struct attempt_callbacks attempt_callbacks = { on_progress, on_attempt_end };
+
+/* CALL. True: it is under way. */
+static bool do_call(struct request *r, const struct action *act)
+{
+    const struct plan_step *s = &r->plan.steps[act->step];
+    const struct attempt_spec spec = {
+        .fetch = r->worker->fetch, .scan = r->worker->answer_scan, .target = target_of(r, s), .model = s->model,
+        .chat = &r->chat, .max_tokens = act->output_cap, .keep_text = s->checks != 0, .arena = &r->arena,
+        .callbacks = &attempt_callbacks, .ctx = r,
+    };
+
+    if (r->attempt_live)
+        attempt_free(&r->attempt);
+    r->attempt_live = true;
+    r->attempts++;
+    r->answered_model = s->model->name;
+    r->answered_provider = s->model->provider;
+    count_add(r->worker, COUNT_ATTEMPTS, 1);
+    if (act->n > 1 && act->step > 0)
+        count_add(r->worker, COUNT_ESCALATED, 1);
+    health_begin(spec.target->health, clock_mono_ms());
+    return attempt_start(&r->attempt, &spec);
+}
+
+/* What the ended attempt used. Where the provider said nothing although it may bill, the upper bound: the whole prompt,
+ * and for a stream as many tokens as bytes came (BerriAI/litellm#14457: a caller that leaves must not make it free). */
+static void price_ended(struct request *r)
+{
+    const struct attempt *a = &r->attempt;
+    const struct plan_step *s = &r->plan.steps[r->attempt_step];
+    struct span tier = span_str(a->answer.service_tier);
+
+    r->usage = a->answer.usage;
+    r->usage_source = ROW_REPORTED;
+    if (!a->answer.has_usage && attempt_may_be_billed(a)) {
+        r->usage = r->worst.usage;
+        tier = r->worst.service_tier;
+        r->usage_source = ROW_ESTIMATED;
+        if (r->chat.stream && a->answer.generated_bytes < r->usage.output)
+            r->usage.output = a->answer.generated_bytes;
+    }
+    if (price_attempt(s->model, r->attempt_wall_ms, tier, &r->usage, &r->cost) != PRICE_OK) {
+        log_warn("request %s: usage of attempt %u is out of range; charged at its upper bound", r->id, r->attempt_n);
+        r->usage = r->worst.usage;
+        r->usage_source = ROW_ESTIMATED;
+        if (price_attempt(s->model, r->attempt_wall_ms, r->worst.service_tier, &r->usage, &r->cost) != PRICE_OK)
+            r->cost = (struct cost){ 0 };
+    }
+}
+
+static void report_health(struct request *r, const struct action *act)
+{
+    struct attempt *a = &r->attempt;
+    struct health_entry *h = a->target->health;
+    const int64_t now = clock_mono_ms();
+
+    if (act->failure == FAILURE_NONE && a->outcome.status >= 200 && a->outcome.status < 300)
+        health_success(h, now, a->first_byte_us);
+    else if (failure_is_outage(act->failure))
+        health_failure(h, now);
+    else if (a->outcome.status)
+        health_success(h, now, -1);
+    else
+        health_gave_up(h, now);
+    if (a->outcome.retry_after_ms > 0)
+        health_retry_after(h, now + a->outcome.retry_after_ms);
+}
+
+/* SETTLE: shrink the reservation to the true cost, write the row. `closing` is what the caller gets, if this is the
+ * last word on the request: then its row is finished in the same transaction. keeps (2), (4) */
+static void do_settle(struct request *r, const struct action *act, int closing_status)
+{
+    struct row_attempt row = attempt_row(r);
+    struct row_request request;
+    char version[ROW_PRICE_VERSION_BYTES];
+    struct ledger_entry e = { .kind = LEDGER_SETTLE, .request = &request, .attempt = &row, .finish = closing_status != 0 };
+
+    if (act->called) {
+        row.status = r->attempt.outcome.status;
+        row.model_returned = span_str(r->attempt.answer.model);
+        row.usage = r->usage;
+        row.usage_source = r->usage_source;
+        row.service_tier = r->cost.service_tier;
+        row.cost_nano = r->cost.cost_nano;
+        r->cost_nano += r->cost.cost_nano;
+        count_add(r->worker, COUNT_TOKENS_IN, (uint64_t)r->usage.input);
+        count_add(r->worker, COUNT_TOKENS_CACHED, (uint64_t)r->usage.cache_read);
+        count_add(r->worker, COUNT_TOKENS_OUT, (uint64_t)r->usage.output);
+        report_health(r, act);
+    }
+    row.price_version = (struct span){ version, row_price_version(r->snapshot->book_digest,
+                                                                 act->called && r->cost.version.n ? r->cost.version
+                                                                                                  : r->worst.version, version) };
+    row.ended_ms = r->attempt_wall_ms + (clock_mono_ms() - r->attempt_mono_ms);
+    row.verdict = span_str(act->verdict);
+    if (span_starts(row.verdict, SPAN_LIT("rejected:")))
+        count_add(r->worker, COUNT_ATTEMPTS_REJECTED, 1);
+    else if (span_starts(row.verdict, SPAN_LIT("failed:")))
+        count_add(r->worker, COUNT_ATTEMPTS_FAILED, 1);
+    budget_settle(r->worker->gw->budgets, &r->hold, row.cost_nano);
+    request = request_row(r, closing_status ? closing_status : 0);
+    if (ledger_submit(r->worker->gw->ledger, NULL, &e) != LEDGER_OK)
+        log_error("request %s: the row of attempt %u could not be queued; the next start closes it at its upper bound",
+                  r->id, r->attempt_n);
+    if (closing_status) {
+        r->row_finished = true;
+        observe(r, closing_status);
+    }
+}
+
+static void fault_from(struct request *r, const struct fail *f)
+{
+    fault_set(&r->fault, f->status, f->type, NULL, NULL, "%.*s", SPAN_FMT(f->message));
+    r->fault.code = f->code.p ? arena_copy(&r->arena, f->code).p : NULL;
+    if (f->param.p)
+        snprintf(r->fault.param, sizeof r->fault.param, "%.*s", SPAN_FMT(f->param));
+    r->fault.retry_after_ms = f->retry_after_ms;
+    r->fault.no_retry = f->should_not_retry;
+    if (r->ledger_failed) {
+        fault_set(&r->fault, 503, "server_error", "ledger_unavailable", NULL,
+                  "The gateway cannot record requests right now, so it serves none; try again in a moment.");
+        r->fault.retry_after_ms = 5000;
+    }
+}
+
+static int closing_status(const struct actions *acts, unsigned from, const struct request *r)
+{
+    for (unsigned i = from; i < acts->n; i++) {
+        if (acts->list[i].kind == ACTION_ACCEPT)
+            return r->conn ? 200 : 499;
+        if (acts->list[i].kind == ACTION_FAIL)
+            return r->ledger_failed ? 503 : acts->list[i].fail.status;
+        if (acts->list[i].kind == ACTION_SETTLE && i > from)
+            return 0;
+    }
+    return 0;
+}
+
+static void do_accept(struct request *r)
+{
+    r->step = STEP_REPLY;
+    r->wake_ms = INT64_MAX;
+    reply_accept(r);
+}
+
+static void do_fail(struct request *r, const struct fail *f)
+{
+    assert(!r->accepted);
+    fault_from(r, f);
+    if (f->kind == FAIL_CANCELLED)
+        count_add(r->worker, COUNT_CALLER_LEFT, 1);
+    finish_row(r, r->fault.status);
+    r->step = STEP_REPLY;
+    r->wake_ms = INT64_MAX;
+    reply_fault(r);
+}
+
+/* One action. True when *next is an event that the machine must hear at once. */
+static bool act(struct request *r, const struct actions *acts, unsigned i, struct machine_event *next)
+{
+    const struct action *a = &acts->list[i];
+
+    switch (a->kind) {
+    case ACTION_RESERVE:
+        *next = do_reserve(r, a);
+        return true;
+    case ACTION_CALL:
+        assert(!r->head_sent || !r->committed);    /* keeps (3) */
+        if (do_call(r, a))
+            return false;
+        price_ended(r);
+        *next = (struct machine_event){ .kind = EVENT_ENDED, .n = a->n, .outcome = &r->attempt.outcome };
+        return true;
+    case ACTION_WAIT:
+        return false;
+    case ACTION_COMMIT:
+        reply_commit(r);
+        return false;
+    case ACTION_CANCEL_ATTEMPT:
+        attempt_cancel(&r->attempt);
+        r->attempt.outcome.transport = TRANSPORT_RESET;
+        price_ended(r);
+        *next = (struct machine_event){ .kind = EVENT_ENDED, .n = a->n, .outcome = &r->attempt.outcome,
+                                .cost_nano = r->cost.cost_nano };
+        return true;
+    case ACTION_SETTLE:
+        do_settle(r, a, closing_status(acts, i, r));
+        return false;
+    case ACTION_ACCEPT:
+        do_accept(r);
+        return false;
+    case ACTION_FAIL:
+        do_fail(r, &a->fail);
+        return false;
+    }
+    return false;
+}
+
+static void drive(struct request *r, const struct machine_event *first)
+{
+    struct machine_event ev = *first;
+    bool more = true;
+
+    while (more && r->step == STEP_DRIVE) {
+        const int64_t now = clock_mono_ms();
+        struct actions acts;
+        struct machine_event next;
+
+        more = false;
+        refresh_view(r, now);
+        machine_step(&r->machine, &ev, now, &acts);
+        r->wake_ms = acts.timer_ms;
+        for (unsigned i = 0; i < acts.n; i++)
+            more |= act(r, &acts, i, &next);
+        ev = next;
+    }
+    maybe_done(r);
+    set_timer(r);
+}
+
+static void on_progress(void *ctx, struct attempt *a)
+{
+    struct request *r = ctx;
+    const int64_t want = machine_wants_chars(&r->machine);
+
+    if (!r->committed && a->answer.has_piece && (want >= 0 || a->answer.n_tools)) {
+        const struct answer view = openai_answer_view(&a->answer);
+        const struct machine_event ev = { .kind = EVENT_PROGRESS, .n = r->attempt_n, .answer = &view, .chars = a->answer.chars,
+                                  .has_piece = true };
+
+        if (a->answer.chars >= want || a->answer.n_tools)
+            drive(r, &ev);
+    }
+    if (r->step == STEP_DRIVE && r->committed) {
+        reply_pump(r);
+        maybe_done(r);
+    }
+}
+
+static void on_attempt_end(void *ctx, struct attempt *a)
+{
+    struct request *r = ctx;
+    const struct answer view = openai_answer_view(&a->answer);
+    struct machine_event ev = { .kind = EVENT_ENDED, .n = r->attempt_n, .answer = &view, .chars = a->answer.chars,
+                        .outcome = &a->outcome };
+
+    price_ended(r);
+    ev.cost_nano = r->cost.cost_nano;
+    drive(r, &ev);
+}
+
+/* ---- REPLY to what never reached the machine ---- */
+
+static enum step step_reply(struct request *r)
+{
+    if (r->fault.status) {
+        if (r->endpoint == ENDPOINT_CHAT && (r->has_key || r->snapshot->config->auth_none))
+            finish_row(r, r->fault.status);
+        reply_fault(r);
+    } else {
+        pages_reply(r);
+    }
+    maybe_done(r);
+    return STEP_DONE;
+}
+
+static void run(struct request *r, enum step step)
+{
+    const struct machine_event start = { .kind = EVENT_START };
+
+    for (;;) {
+        r->step = step;
+        switch (step) {
+        case STEP_AUTH: step = step_auth(r); break;
+        case STEP_BODY: return;
+        case STEP_PARSE: step = step_parse(r); break;
+        case STEP_FEATURES: step = STEP_DECIDE; break;
+        case STEP_DECIDE: step = step_decide(r); break;
+        case STEP_DRIVE: drive(r, &start); return;
+        case STEP_REPLY: step_reply(r); return;
+        case STEP_DONE: return;
+        }
+    }
+}
+
+/* ---- what happens to it from outside ---- */
+
+static void on_head(void *ctx, struct connection *c, const struct http1_head *head)
+{
+    struct worker *w = ctx;
+    struct request *r = request_new(w, c, head);
+
+    if (!r) {
+        connection_send_head(c, 503, SPAN_LIT("retry-after: 1\r\n"), 0, true);
+        connection_end(c);
+        return;
+    }
+    run(r, STEP_AUTH);
+}
+
+static void on_gone(void *ctx, struct connection *c)
+{
+    struct request *r = connection_request(c);
+    const struct machine_event ev = { .kind = EVENT_CANCEL, .stop = STOP_CALLER };
+
+    (void)ctx;
+    if (!r)
+        return;
+    r->conn = NULL;
+    r->head = NULL;
+    if (r->step == STEP_DRIVE)
+        drive(r, &ev);
+    else
+        maybe_done(r);
+}
+
+static void on_drained(void *ctx, struct connection *c)
+{
+    struct request *r = connection_request(c);
+
+    (void)ctx;
+    if (!r)
+        return;
+    reply_pump(r);
+    maybe_done(r);
+}
+
+static void on_bad(void *ctx, struct connection *c, int status, const char *why)
+{
+    struct fault f = { 0 };
+    struct buf body;
+
+    count_add(ctx, COUNT_BAD_FRAMING, 1);
+    fault_set(&f, status, "invalid_request_error", "bad_http", NULL, "The HTTP request cannot be read: %s.", why);
+    buf_init(&body, 4096);
+    fault_render_openai(&f, &body);
+    connection_send_head(c, status, SPAN_LIT("content-type: application/json\r\n"), (int64_t)body.n, true);
+    connection_send_body(c, buf_span(&body));
+    buf_free(&body);
+}
+
+const struct connection_handler request_connection_handler = {
+    .on_head = on_head, .on_body = on_body, .on_drained = on_drained, .on_gone = on_gone, .on_bad = on_bad,
+};
+
+void request_on_ledger(struct request *r, enum ledger_rc rc)
+{
+    const struct machine_event stop = { .kind = EVENT_CANCEL, .stop = STOP_SHUTDOWN };
+
+    if (r->opens_pending > 0)
+        r->opens_pending--;
+    if (rc != LEDGER_OK) {
+        r->ledger_failed = true;
+        if (r->step == STEP_DRIVE) {
+            drive(r, &stop);
+        } else if (r->accepted && !r->head_sent) {
+            fault_from(r, &(struct fail){ .status = 503 });
+            reply_fault(r);
+            maybe_done(r);
+        }
+        return;
+    }
+    if (r->opens_pending > 0)
+        return;
+    if (r->attempt_live)
+        attempt_resume(&r->attempt, PAUSE_LEDGER);
+    if (r->accepted && !r->ending)
+        reply_accept(r);
+    else
+        reply_pump(r);
+    maybe_done(r);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct request *r = arg;
+    const struct machine_event ev = { .kind = EVENT_TIMER };
+
+    (void)fd;
+    (void)what;
+    if (r->step == STEP_DRIVE && clock_mono_ms() >= r->wake_ms)
+        drive(r, &ev);
+    else
+        set_timer(r);
+}
+
+void request_abandon_all(struct worker *w)
+{
+    const struct machine_event ev = { .kind = EVENT_CANCEL, .stop = STOP_SHUTDOWN };
+
+    for (uint32_t i = 0; i < w->n_slots; i++) {
+        struct request *r = w->slots[i].request;
+
+        if (!r)
+            continue;
+        r->conn = NULL;
+        if (r->step == STEP_DRIVE)
+            drive(r, &ev);
+        maybe_done(r);
+        if (r->step != STEP_DONE)
+            request_done(r);
+    }
+}

@@ -1,0 +1,104 @@
+/* request.h - THE SPINE: one request from its head to its last byte, driven through the steps of request.c. */
+#ifndef TOLLGATE_GATEWAY_REQUEST_H
+#define TOLLGATE_GATEWAY_REQUEST_H
+
+#include "gateway/dialects/chat.h"
+#include "gateway/gateway.h"
+#include "gateway/request/endpoint.h"
+#include "gateway/request/errors.h"
+#include "gateway/upstream/attempt.h"
+#include "policies/machine.h"
+
+#define REQUEST_TAGS_MAX 16
+#define REQUEST_ARENA_BYTES (4u << 20)
+
+/* How far it has come. Only request.c moves it. */
+enum step {
+    STEP_AUTH,          /* head read: key, endpoint */
+    STEP_BODY,          /* waiting for the body */
+    STEP_PARSE, STEP_FEATURES, STEP_DECIDE,
+    STEP_DRIVE,         /* the machine has it: attempts, judging, settling */
+    STEP_REPLY,         /* the reply is decided; bytes go out as the caller and the ledger allow */
+    STEP_DONE,
+};
+
+#define machine_event event    /* TODO(when policies has renamed it): remove */
+
+struct request {
+    struct worker *worker;
+    struct snapshot *snapshot;
+    struct connection *conn;           /* NULL once the caller has gone, or has its whole reply */
+    struct arena arena;
+    struct request *next_dying;
+    uint32_t slot;
+    enum step step;
+    int64_t at_ms;                     /* UTC */
+    int64_t start_ms;                  /* monotonic, as all times below */
+    char id[ROW_ID_BYTES + 1];
+
+    /* From the head. */
+    enum endpoint endpoint;
+    struct span argument;              /* of the path: a model's name, a request's id */
+    const struct http1_head *head;     /* valid while conn is not NULL and the reply not ended */
+    struct key_info key;
+    bool has_key;
+    struct feature_tag tags[REQUEST_TAGS_MAX];
+    size_t n_tags;
+    struct span tags_json, session;
+
+    /* The body. */
+    struct buf body;
+    struct jscan *scan;                /* when it came in several pieces */
+    int64_t counted_bytes;             /* of gateway.bytes_in_flight */
+    struct chat chat;
+    struct features features;
+
+    /* The decision. */
+    struct view view;
+    struct plan plan;
+    bool planned;
+    struct machine machine;
+    int64_t wake_ms;                   /* of the machine */
+
+    /* The running attempt, and the sums of all. */
+    struct attempt attempt;
+    bool attempt_live;                 /* `attempt` holds something to free */
+    unsigned attempt_n;
+    size_t attempt_step;
+    struct budget_hold hold;
+    struct price_worst_case worst;
+    int64_t attempt_wall_ms, attempt_mono_ms;
+    struct usage usage;                /* of the ended attempt, and its price */
+    struct cost cost;
+    enum row_usage_source usage_source;
+    int attempts;                      /* called ones */
+    int64_t cost_nano;
+    int opens_pending;                 /* reservations whose commit has not come back: no byte may leave */
+    bool ledger_failed;
+    bool row_finished;
+
+    /* The reply. */
+    struct fault fault;
+    bool committed;                    /* the pieces of the running attempt may go out */
+    bool accepted;
+    bool head_sent;
+    bool streamed;                     /* the head sent was a stream's */
+    bool ending;                       /* all that is left to send is in `out` */
+    bool aborted;                      /* ... and then the connection is cut */
+    struct buf out;                    /* ready to be sent, from out_at */
+    size_t out_at;
+    int64_t first_byte_ms;             /* monotonic; -1: none yet */
+    int64_t last_sent_ms;
+    struct span answered_model, answered_provider;
+    struct event *timer;
+};
+
+extern const struct connection_handler request_connection_handler;
+
+/* From the worker: a ticket of the request has come back. */
+void request_on_ledger(struct request *r, enum ledger_rc rc);
+void request_free(struct request *r);
+/* At the end of the process: settle what is open, free all. */
+void request_abandon_all(struct worker *w);
+
+#endif

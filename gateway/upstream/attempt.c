@@ -1,0 +1,265 @@
+/* attempt.c - see attempt.h. The fetch's callbacks gather; on_end classifies nothing, it only reports facts. */
+#include "gateway/upstream/attempt.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define EVENT_BYTES_MAX (8u << 20)     /* one SSE event: whole tool calls and audio come in one */
+#define PIECES_BYTES_MAX (32u << 20)   /* of a held answer */
+#define ERROR_BYTES_MAX 65536u
+
+static const struct fetch_callbacks fetch_callbacks;
+
+/* ---- ending ---- */
+
+static struct span or_none(const char *text)
+{
+    return text[0] ? span_str(text) : SPAN_NONE;
+}
+
+static enum transport transport_of(const struct attempt *a, const struct fetch_result *r)
+{
+    switch (r->end) {
+    case FETCH_OK: break;
+    case FETCH_RESOLVE:
+    case FETCH_CONNECT: return TRANSPORT_CONNECT;
+    case FETCH_TLS: return TRANSPORT_TLS;
+    case FETCH_RESET: return TRANSPORT_RESET;
+    case FETCH_CUT: return a->stream ? TRANSPORT_TRUNCATED : TRANSPORT_RESET;
+    case FETCH_TIMEOUT_CONNECT: return TRANSPORT_TIMEOUT_CONNECT;
+    case FETCH_TIMEOUT_FIRST_BYTE: return TRANSPORT_TIMEOUT_FIRST_BYTE;
+    case FETCH_TIMEOUT_IDLE: return TRANSPORT_TIMEOUT_IDLE;
+    case FETCH_TIMEOUT_TOTAL: return TRANSPORT_TIMEOUT_TOTAL;
+    case FETCH_TOO_LARGE:
+    case FETCH_MALFORMED: return TRANSPORT_MALFORMED;
+    case FETCH_MEMORY: return TRANSPORT_LOCAL;
+    }
+    return TRANSPORT_OK;
+}
+
+static void end(struct attempt *a, enum transport transport)
+{
+    const struct openai_answer *answer = &a->answer;
+
+    a->outcome.transport = transport;
+    a->outcome.error_type = or_none(answer->error_type);
+    a->outcome.error_code = or_none(answer->error_code);
+    a->outcome.error_param = or_none(answer->error_param);
+    a->outcome.error_message = or_none(answer->error_message);
+    a->callbacks->on_end(a->ctx, a);
+}
+
+static bool scans(struct attempt *a, struct span json)
+{
+    jscan_reset(a->scan);
+    return jscan_feed(a->scan, json) != JSCAN_BAD && jscan_end(a->scan) == JSCAN_DONE;
+}
+
+/* A whole body has come: a completion, or an error. */
+static enum transport read_whole(struct attempt *a, int status)
+{
+    const struct span body = span_trim(buf_span(&a->pieces));    /* DeepSeek sends empty lines while it queues */
+    const bool ok = body.n && scans(a, body);
+
+    if (status >= 300) {
+        openai_answer_read_error(&a->answer, body, ok);
+        return TRANSPORT_OK;
+    }
+    if (!ok || !openai_answer_read_whole(&a->answer, body, provider_quirks(a->target->provider)))
+        return TRANSPORT_MALFORMED;
+    return TRANSPORT_OK;
+}
+
+/* A stream is whole when its terminal event or a finish reason has come (Portkey-AI/gateway#1797: a cut stream ended as
+ * a clean 200). An error event after the 200 is the provider's failure, with status 0 in its place. */
+static enum transport judge_stream_end(struct attempt *a)
+{
+    if (a->answer.has_error) {
+        a->outcome.status = 0;
+        return TRANSPORT_OK;
+    }
+    return a->got_done || a->answer.finish != FINISH_NONE ? TRANSPORT_OK : TRANSPORT_TRUNCATED;
+}
+
+static bool try_next_key(struct attempt *a, int status);
+
+static void note_retry_after(struct attempt *a, struct fetch_call *call)
+{
+    int64_t ms;
+
+    if (health_parse_retry_after(fetch_header(call, "retry-after"), fetch_header(call, "retry-after-ms"),
+                                 clock_wall_ms(), &ms))
+        a->outcome.retry_after_ms = ms;
+}
+
+static void on_end(void *ctx, struct fetch_call *call, const struct fetch_result *r)
+{
+    struct attempt *a = ctx;
+    const struct quirks *q = provider_quirks(a->target->provider);
+    enum transport t = transport_of(a, r);
+
+    if (r->status >= 300)
+        note_retry_after(a, call);
+    a->call = NULL;
+    a->outcome.status = r->status;
+    a->first_byte_us = r->first_byte_us;
+    a->total_us = r->total_us;
+    a->reached = r->connect_us >= 0 && r->status < 300;
+    if (t != TRANSPORT_OK && r->detail[0])
+        log_debug("upstream %s: %s: %s", provider_name(a->target->provider), fetch_end_name(r->end), r->detail);
+    if (r->status && quirks_is_down(q, r->status) && try_next_key(a, r->status))
+        return;
+    if (t == TRANSPORT_OK)
+        t = a->stream && r->status < 300 ? judge_stream_end(a) : read_whole(a, r->status);
+    if (t == TRANSPORT_OK && r->status < 300 && a->key != PROVIDER_KEY_NONE)
+        provider_key_worked(a->target->provider, a->key);
+    end(a, t);
+}
+
+/* ---- arriving ---- */
+
+static bool on_event(void *ctx, const struct sse_event *e)
+{
+    struct attempt *a = ctx;
+
+    if (!e->data.p || a->got_done)
+        return true;    /* comments and keep-alives are the gateway's own business */
+    if (span_is(e->data, "[DONE]")) {
+        a->got_done = true;
+        return true;
+    }
+    if (!scans(a, e->data) ||
+        !openai_answer_read_chunk(&a->answer, e->data, provider_quirks(a->target->provider)))
+        return false;
+    if (a->answer.has_error)
+        return true;
+    return openai_answer_relay(e->raw, e->data, a->chat->usage_asked, &a->pieces);
+}
+
+static void stop_malformed(struct attempt *a, struct fetch_call *call)
+{
+    fetch_cancel(call);
+    a->call = NULL;
+    a->reached = true;
+    end(a, TRANSPORT_MALFORMED);
+}
+
+static void on_head(void *ctx, struct fetch_call *call, int status)
+{
+    struct attempt *a = ctx;
+
+    (void)call;
+    a->outcome.status = status;
+    a->pieces.cap = status >= 300 ? ERROR_BYTES_MAX : PIECES_BYTES_MAX;
+}
+
+static void on_data(void *ctx, struct fetch_call *call, struct span data)
+{
+    struct attempt *a = ctx;
+
+    if (!a->stream || a->outcome.status >= 300) {
+        if (!buf_add_span(&a->pieces, data) && a->outcome.status < 300)
+            stop_malformed(a, call);
+        return;
+    }
+    if (sse_feed(&a->sse, data, on_event, a) != SSE_OK) {
+        stop_malformed(a, call);
+        return;
+    }
+    a->callbacks->on_progress(a->ctx, a);
+}
+
+static const struct fetch_callbacks fetch_callbacks = { .on_head = on_head, .on_data = on_data, .on_end = on_end };
+
+/* ---- starting ---- */
+
+static bool call(struct attempt *a)
+{
+    if (!provider_prepare(a->target->provider, PROVIDER_CHAT, a->model, a->stream, clock_mono_ms(), &a->spec, &a->key)) {
+        a->outcome.status = 401;    /* no key at all: our own credential's fault */
+        return false;
+    }
+    a->call = fetch_start(a->fetch, &a->spec, &fetch_callbacks, a);
+    a->outcome.transport = TRANSPORT_LOCAL;
+    return a->call != NULL;
+}
+
+static bool try_next_key(struct attempt *a, int status)
+{
+    (void)status;
+    if (a->key == PROVIDER_KEY_NONE || !provider_key_refused(a->target->provider, a->key, clock_mono_ms()))
+        return false;
+    if (++a->keys_tried >= provider_keys(a->target->provider))
+        return false;
+    buf_clear(&a->pieces);
+    a->outcome = (struct outcome){ .retry_after_ms = -1 };
+    return call(a);
+}
+
+bool attempt_start(struct attempt *a, const struct attempt_spec *s)
+{
+    const struct quirks *q = provider_quirks(s->target->provider);
+    struct openai_chat_changes changes = {
+        .model = s->model->upstream_id,
+        .want_usage = s->chat->stream && q->stream_usage == STREAM_USAGE_ASK,
+        .max_tokens = s->max_tokens,
+        .max_tokens_field = q->max_tokens_field == MAX_COMPLETION_TOKENS ? "max_completion_tokens" : "max_tokens",
+    };
+
+    *a = (struct attempt){ .callbacks = s->callbacks, .ctx = s->ctx, .fetch = s->fetch, .scan = s->scan,
+                           .target = s->target, .chat = s->chat, .model = s->model->upstream_id,
+                           .stream = s->chat->stream, .key = PROVIDER_KEY_NONE, .first_byte_us = -1, .total_us = -1 };
+    a->outcome = (struct outcome){ .transport = TRANSPORT_LOCAL, .retry_after_ms = -1 };
+    openai_answer_init(&a->answer);
+    a->answer.keep_text = s->keep_text;
+    sse_init(&a->sse, EVENT_BYTES_MAX);
+    buf_init(&a->pieces, PIECES_BYTES_MAX);
+    a->spec.method = FETCH_POST;
+    a->spec.body = a->body;
+    a->spec.n_body = openai_chat_body(s->chat, &changes, s->arena, a->body);
+    if (a->spec.n_body == 0)
+        return false;
+    if (!call(a))
+        return false;
+    return true;
+}
+
+void attempt_cancel(struct attempt *a)
+{
+    if (a->call) {
+        a->reached = true;
+        fetch_cancel(a->call);
+    }
+    a->call = NULL;
+}
+
+void attempt_free(struct attempt *a)
+{
+    attempt_cancel(a);
+    openai_answer_free(&a->answer);
+    sse_free(&a->sse);
+    buf_free(&a->pieces);
+}
+
+void attempt_pause(struct attempt *a, enum attempt_pause reason)
+{
+    if (a->pauses == 0 && a->call)
+        fetch_pause(a->call);
+    a->pauses |= (unsigned)reason;
+}
+
+void attempt_resume(struct attempt *a, enum attempt_pause reason)
+{
+    if (!(a->pauses & (unsigned)reason))
+        return;
+    a->pauses &= ~(unsigned)reason;
+    if (a->pauses == 0 && a->call)
+        fetch_resume(a->call);
+}
+
+bool attempt_may_be_billed(const struct attempt *a)
+{
+    return a->reached && a->outcome.status < 300;
+}
