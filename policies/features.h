@@ -41,15 +41,16 @@ struct asked {
 };
 
 #define FEATURE_FILES_MAX 64       /* distinct names told apart; more count as this many */
+#define FEATURE_TEXT_MAX 131072    /* bytes of text looked at; the rest changes no score */
 
 /* Running counts of features_text; private. */
 struct feature_scan {
-    uint64_t bytes, letters, digits, lines;
-    uint64_t code_lines, code_marks, fenced_bytes;
-    uint64_t math_marks, math_words, operators;
+    uint64_t bytes, words;
+    uint64_t code_bytes;           /* of lines that are code */
+    uint64_t math_weight;          /* in halves */
     uint32_t files[FEATURE_FILES_MAX];    /* digests of names */
-    uint32_t n_files, n_attached, n_bare_fences;
-    bool in_fence;
+    uint32_t n_files, n_unnamed;   /* unnamed: attachments and fenced blocks without a name */
+    bool file_on_last_line;        /* names the fenced block that follows it */
 };
 
 struct features {
