@@ -61,7 +61,9 @@ struct verdict checks_whole(unsigned set, const struct answer *a, const struct a
 /* Those of `set` that can judge a beginning, on what is there. `ok` means: nothing wrong so far. */
 struct verdict checks_beginning(unsigned set, const struct answer *a);
 
-/* Does this text begin as a refusal? *reason (may be NULL) says how it was known. */
+/* Does this text begin as a refusal? Reads its first CHECK_HEAD_CHARS characters. *reason (may be NULL) says how it
+ * was known. (refusal.c) */
 bool check_text_refuses(struct span text, const char **reason);
+#define CHECK_HEAD_CHARS 240
 
 #endif

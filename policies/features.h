@@ -38,6 +38,7 @@ struct asked {
     const struct span *tools;      /* names of the tools offered, unescaped */
     size_t n_tools;
     int64_t max_tokens;            /* the caller's own cap on the answer, 0 when none was named */
+    bool stops;                    /* the caller named stop sequences: an answer may end anywhere */
 };
 
 #define FEATURE_FILES_MAX 64       /* distinct names told apart; more count as this many */

@@ -96,8 +96,8 @@ void policy_free(struct policy *p);
 const struct policy_route *policy_route(const struct policy *p, struct span name);
 
 struct view;
-/* For `check`: what of the policy cannot work with these providers: a step whose model no provider serves, a local
- * route with a step that is not local (errors); a provider that is off, a retired model (warnings). */
+/* For `check`: what of the policy does not fit these providers. A local route with a step that is not local is an
+ * error; a step whose model no provider serves, a provider that is off and a retired model are warnings. */
 void policy_check_view(const struct policy *p, const struct view *v, struct problems *ps);
 
 #endif

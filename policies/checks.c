@@ -1,0 +1,263 @@
+/* checks.c - the five checks on an answer. refusal.c knows what refusals look like.
+ *
+ * Each row of the table says whether a beginning can be judged. Nothing here changes an answer, and nothing here
+ * knows of routes or retries. */
+#include "policies/checks.h"
+
+#include "base/jscan.h"
+
+typedef struct verdict (*judge)(const struct answer *a, const struct asked *asked, int64_t sent_cap);
+
+static struct verdict pass(void)
+{
+    return (struct verdict){ .ok = true };
+}
+
+static struct verdict fails(enum check c, const char *reason)
+{
+    return (struct verdict){ .ok = false, .check = c, .reason = reason };
+}
+
+static bool is_blank(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] != ' ' && s.p[i] != '\t' && s.p[i] != '\n' && s.p[i] != '\r')
+            return false;
+    return true;
+}
+
+/* ---- not_refused ---- */
+
+static struct verdict not_refused(const struct answer *a, const struct asked *asked, int64_t sent_cap)
+{
+    const char *reason = NULL;
+
+    (void)asked;
+    (void)sent_cap;
+    if (a->finish == FINISH_FILTERED)
+        return fails(CHECK_NOT_REFUSED, "the provider's filter ended the answer");
+    if (a->refusal.n)
+        return fails(CHECK_NOT_REFUSED, "the answer is a refusal by its own field");
+    if (a->n_tools == 0 && check_text_refuses(a->text, &reason))
+        return fails(CHECK_NOT_REFUSED, reason);
+    return pass();
+}
+
+/* ---- not_empty ---- */
+
+/* DeepSeek's documentation: JSON mode "may occasionally return empty content". A refusal field is an answer. */
+static struct verdict not_empty(const struct answer *a, const struct asked *asked, int64_t sent_cap)
+{
+    (void)asked;
+    (void)sent_cap;
+    if (a->n_tools || a->refusal.n || !is_blank(a->text))
+        return pass();
+    return fails(CHECK_NOT_EMPTY, "no text and no tool call");
+}
+
+/* ---- complete ---- */
+
+/* Was it the caller's own cap that cut the answer? A window that filled up, a provider's or our cap is not. */
+static bool callers_cap(const struct answer *a, const struct asked *asked, int64_t sent_cap)
+{
+    if (asked->max_tokens <= 0 || (sent_cap > 0 && sent_cap != asked->max_tokens))
+        return false;
+    return a->output_tokens <= 0 || a->output_tokens >= asked->max_tokens;
+}
+
+/* Length of a run of `c` that opens a fence at the start of `line` (at most three blanks before it), else 0. */
+static size_t fence_run(struct span line, char *c)
+{
+    size_t blanks = 0, n = 0;
+
+    while (blanks < line.n && blanks < 3 && line.p[blanks] == ' ')
+        blanks++;
+    line = span_skip(line, blanks);
+    if (line.n == 0 || (line.p[0] != '`' && line.p[0] != '~'))
+        return 0;
+    *c = line.p[0];
+    while (n < line.n && line.p[n] == *c)
+        n++;
+    return n >= 3 ? n : 0;
+}
+
+/* A code fence that is open at the end (CommonMark 0.31, 4.5): the code was cut off. */
+static bool has_open_fence(struct span text)
+{
+    char open_char = 0, c = 0;
+    size_t open = 0;
+
+    while (text.n) {
+        const size_t end = span_find(text, '\n');
+        const struct span line = span_first(text, end);
+        const size_t run = fence_run(line, &c);
+
+        text = span_skip(text, end + 1);
+        if (run && !open) {
+            open = run;
+            open_char = c;
+        } else if (run >= open && run && c == open_char) {
+            const struct span trimmed = span_trim(line);
+            const size_t blanks = line.n && trimmed.n ? (size_t)(trimmed.p - line.p) : 0;
+
+            if (is_blank(span_skip(line, blanks + run)))    /* a closing fence has nothing behind it */
+                open = 0;
+        }
+    }
+    return open > 0;
+}
+
+static struct verdict complete(const struct answer *a, const struct asked *asked, int64_t sent_cap)
+{
+    switch (a->finish) {
+    case FINISH_NONE:
+        return fails(CHECK_COMPLETE, "it ended without a finish reason");
+    case FINISH_LENGTH:
+        return callers_cap(a, asked, sent_cap) ? pass() : fails(CHECK_COMPLETE, "cut off by a cap that the caller did not set");
+    case FINISH_INTERRUPTED:
+        return fails(CHECK_COMPLETE, "the provider interrupted it");
+    case FINISH_FILTERED:
+        return fails(CHECK_COMPLETE, "the provider's filter ended it");
+    case FINISH_STOP: case FINISH_TOOL_CALLS: case FINISH_OTHER:
+        break;
+    }
+    if (!asked->stops && a->n_tools == 0 && has_open_fence(a->text))
+        return fails(CHECK_COMPLETE, "a code block is not closed");
+    return pass();
+}
+
+/* ---- valid_json ---- */
+
+/* Wider than what we take from callers: an answer is bounded by its tokens. */
+static const struct jscan_limits answer_limits = { .depth = 256, .values = 1000000, .key_bytes = 65536, .number_bytes = 1024 };
+
+enum parse { PARSE_BAD, PARSE_OBJECT, PARSE_ARRAY, PARSE_SCALAR };
+
+static enum parse parse_json(struct span text)
+{
+    struct jscan *s = jscan_new(&answer_limits, 0x9e3779b97f4a7c15u);    /* a model does not craft collisions */
+    enum jscan_rc rc = JSCAN_MEMORY;
+
+    if (s) {
+        rc = jscan_feed(s, text);
+        if (rc == JSCAN_MORE || rc == JSCAN_DONE)
+            rc = jscan_end(s);
+    }
+    jscan_free(s);
+    if (rc != JSCAN_DONE)
+        return PARSE_BAD;
+    switch (jval_type(text)) {
+    case JTYPE_OBJECT: return PARSE_OBJECT;
+    case JTYPE_ARRAY: return PARSE_ARRAY;
+    default: return PARSE_SCALAR;
+    }
+}
+
+/* Nothing is stripped: JSON in a code block, or with a sentence before it, breaks the caller's parser. */
+static struct verdict valid_json(const struct answer *a, const struct asked *asked, int64_t sent_cap)
+{
+    (void)sent_cap;
+    if (!asked->json || (a->n_tools && is_blank(a->text)))
+        return pass();
+    if (a->finish == FINISH_LENGTH && callers_cap(a, asked, sent_cap))
+        return pass();    /* the caller cut it */
+    switch (parse_json(a->text)) {
+    case PARSE_OBJECT: case PARSE_ARRAY: return pass();
+    case PARSE_SCALAR: return fails(CHECK_VALID_JSON, "JSON, but neither object nor array");
+    case PARSE_BAD: break;
+    }
+    return fails(CHECK_VALID_JSON, "JSON was asked for, and this is none");
+}
+
+/* ---- valid_tool_calls ---- */
+
+static bool offered(const struct asked *asked, struct span name)
+{
+    for (size_t i = 0; i < asked->n_tools; i++)
+        if (span_eq(asked->tools[i], name))
+            return true;
+    return false;
+}
+
+static struct verdict valid_tool_calls(const struct answer *a, const struct asked *asked, int64_t sent_cap)
+{
+    if (a->finish == FINISH_TOOL_CALLS && a->n_tools == 0)
+        return fails(CHECK_VALID_TOOL_CALLS, "it says that it calls a tool and calls none");
+    if (a->finish == FINISH_LENGTH && callers_cap(a, asked, sent_cap))
+        return pass();
+    for (size_t i = 0; i < a->n_tools; i++) {
+        if (!offered(asked, a->tools[i].name))
+            return fails(CHECK_VALID_TOOL_CALLS, "it calls a tool that was not offered");
+        if (!is_blank(a->tools[i].arguments) && parse_json(a->tools[i].arguments) != PARSE_OBJECT)
+            return fails(CHECK_VALID_TOOL_CALLS, "a tool's arguments are no JSON object");
+    }
+    return pass();
+}
+
+/* ---- the table ---- */
+
+static const struct {
+    const char *name;
+    judge judge;
+    bool beginning;
+} checks[CHECK_COUNT] = {
+    [CHECK_NOT_REFUSED]      = { "not_refused",      not_refused,      true },
+    [CHECK_NOT_EMPTY]        = { "not_empty",        not_empty,        true },
+    [CHECK_COMPLETE]         = { "complete",         complete,         false },
+    [CHECK_VALID_JSON]       = { "valid_json",       valid_json,       false },
+    [CHECK_VALID_TOOL_CALLS] = { "valid_tool_calls", valid_tool_calls, false },
+};
+
+const char *check_name(enum check c)
+{
+    return (unsigned)c < CHECK_COUNT ? checks[c].name : NULL;
+}
+
+enum check check_find(struct span name)
+{
+    int i = 0;
+
+    while (i < CHECK_COUNT && !span_is(name, checks[i].name))
+        i++;
+    return (enum check)i;
+}
+
+bool check_judges_beginning(enum check c)
+{
+    return checks[c].beginning;
+}
+
+struct verdict check_whole(enum check c, const struct answer *a, const struct asked *asked, int64_t sent_cap)
+{
+    return checks[c].judge(a, asked, sent_cap);
+}
+
+struct verdict checks_whole(unsigned set, const struct answer *a, const struct asked *asked, int64_t sent_cap)
+{
+    for (int i = 0; i < CHECK_COUNT; i++) {
+        struct verdict v;
+
+        if (!(set & CHECK_BIT(i)))
+            continue;
+        v = checks[i].judge(a, asked, sent_cap);
+        if (!v.ok)
+            return v;
+    }
+    return pass();
+}
+
+struct verdict checks_beginning(unsigned set, const struct answer *a)
+{
+    static const struct asked nothing;
+
+    for (int i = 0; i < CHECK_COUNT; i++) {
+        struct verdict v;
+
+        if (!(set & CHECK_BIT(i)) || !checks[i].beginning)
+            continue;
+        v = checks[i].judge(a, &nothing, 0);
+        if (!v.ok)
+            return v;
+    }
+    return pass();
+}
