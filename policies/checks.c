@@ -156,7 +156,6 @@ static enum parse parse_json(struct span text)
 /* Nothing is stripped: JSON in a code block, or with a sentence before it, breaks the caller's parser. */
 static struct verdict valid_json(const struct answer *a, const struct asked *asked, int64_t sent_cap)
 {
-    (void)sent_cap;
     if (!asked->json || (a->n_tools && is_blank(a->text)))
         return pass();
     if (a->finish == FINISH_LENGTH && callers_cap(a, asked, sent_cap))
