@@ -49,7 +49,7 @@ enum event_kind {
     EVENT_CANCEL,                  /* the caller left, or we shut down */
 };
 
-struct event {
+struct machine_event {
     enum event_kind kind;
     unsigned n;                    /* the attempt: all but START, TIMER, CANCEL */
     /* RESERVE_REFUSED: for the caller, "budget team:legal of 12.50 USD a day: 12.49 spent, ..., resets at ...".
@@ -131,7 +131,14 @@ struct actions {
 enum machine_state { MACHINE_READY, MACHINE_RESERVING, MACHINE_CALLING, MACHINE_WAITING, MACHINE_STOPPING,
                      MACHINE_DONE, MACHINE_STATES };
 
-struct machine_step;               /* private: what has become of each step */
+/* What has become of a step; private. */
+struct machine_step {
+    unsigned attempts;             /* made */
+    unsigned waits;                /* backoffs waited */
+    bool done;                     /* not again in this request */
+    bool suspect;                  /* its provider has refused our key: others first */
+    int64_t retry_after_ms;        /* its own Retry-After, clock of now_ms */
+};
 
 struct machine {
     struct plan *plan;             /* borrowed; the view behind it may be refreshed between events */
@@ -141,22 +148,22 @@ struct machine {
     int64_t start_ms, deadline_ms; /* clock of now_ms */
     int64_t wait_until_ms;         /* MACHINE_WAITING */
     int64_t spent_nano;
-    unsigned n;                    /* attempts begun */
+    unsigned n;                    /* attempts begun: reserved, or about to be */
     size_t current;                /* step of attempt n */
     bool committed;
     bool hold_whole;               /* this answer is judged as a whole, whatever the route's stream mode */
-    uint8_t stopping;              /* why it stops; private */
-    struct verdict early;          /* a beginning that failed its check */
-    struct fail last;              /* what the caller would be told if nothing more can be tried */
+    uint8_t quit;                  /* why the request is to end; private */
+    struct verdict early;          /* MACHINE_STOPPING for a beginning that failed its check: which; else ok */
+    struct fail last;              /* what the caller is told if nothing more can be tried */
     bool has_last;
     int64_t larger_than;           /* after a context overflow: windows up to this are of no use */
-    uint8_t *coverage;             /* NULL, or MACHINE_TRANSITIONS counters for tests */
+    uint8_t *coverage;             /* NULL, or MACHINE_TRANSITIONS flags for tests */
 };
 
 /* False when the arena is full: answer 503. `now_ms` is the arrival of the request: its time counts from here. */
 bool machine_init(struct machine *m, struct plan *plan, struct arena *arena, int64_t now_ms);
 /* `now_ms` never goes back. *out is overwritten. */
-void machine_step(struct machine *m, const struct event *ev, int64_t now_ms, struct actions *out);
+void machine_step(struct machine *m, const struct machine_event *ev, int64_t now_ms, struct actions *out);
 /* Characters of text at which the machine wants to see the beginning of the running answer: 0 = the first piece,
  * -1 = nothing before ENDED (hold), N = the window. -1 too after COMMIT. */
 int64_t machine_wants_chars(const struct machine *m);

@@ -22,8 +22,6 @@ enum step {
     STEP_DONE,
 };
 
-#define machine_event event    /* TODO(when policies has renamed it): remove */
-
 struct request {
     struct worker *worker;
     struct snapshot *snapshot;
