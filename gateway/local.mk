@@ -1,2 +1,3 @@
 # gateway/local.mk
 include gateway/upstream/local.mk
+include gateway/ledger/local.mk

@@ -1,5 +1,6 @@
 #!/bin/sh
 # bundle.sh FILE... - prints a C table of the files: {name, text}. Each byte as a number: strings have a length limit.
+# The table is called bundled_schemas, or as BUNDLE_TABLE says.
 set -eu
 echo '/* made by schemas/bundle.sh */'
 echo '#include "schemas/bundled.h"'
@@ -10,7 +11,7 @@ for f in "$@"; do
 	echo '0};'
 	i=$((i + 1))
 done
-echo 'const struct bundled_file bundled_schemas[] = {'
+echo "const struct bundled_file ${BUNDLE_TABLE:-bundled_schemas}[] = {"
 i=0
 for f in "$@"; do
 	printf '    { "%s", text_%d, sizeof text_%d - 1 },\n' "$(basename "$f")" "$i" "$i"

@@ -10,5 +10,6 @@ struct bundled_file {
     size_t bytes;
 };
 extern const struct bundled_file bundled_schemas[];
+extern const struct bundled_file bundled_ledger_sql[];    /* ledger-001.sql, ... in order */
 
 #endif

@@ -67,16 +67,15 @@ enum budget_rc budget_reserve(struct budgets *b, struct span team, struct span k
 void budget_settle(struct budgets *b, struct budget_hold *hold, int64_t actual_nano);
 static inline void budget_release(struct budgets *b, struct budget_hold *hold) { budget_settle(b, hold, 0); }
 
-/* The sentence for the caller, without final NUL trouble: always terminated, cut at `room`. For example:
+/* The scopes of an open hold on which a budget was set when it was made: what its reservation rows are named after.
+ * Returns how many. */
+size_t budget_hold_scopes(const struct budget_hold *hold, char out[2][BUDGET_SCOPE_BYTES]);
+
+/* The sentence for the caller, always terminated, cut at `room`; returns its bytes. Amounts are exact. For example:
  * "The day budget of team search is used up: limit 12.50 USD, spent 12.31, reserved 0.15, this request may cost 0.08.
  *  It resets at 2026-11-25T00:00:00Z." */
 #define BUDGET_TEXT_ROOM 320
 size_t budget_refusal_text(const struct budget_refusal *no, char *out, size_t room);
-/* Nano-dollars as an exact decimal of USD without surplus zeros: 12500000000 is "12.5", 1 is "0.000000001". */
-#define BUDGET_USD_ROOM 32
-size_t budget_usd_text(int64_t nano, char out[BUDGET_USD_ROOM]);
-/* The way back, at most nine decimals, no sign, no exponent. */
-bool budget_usd_parse(struct span text, int64_t *nano);
 
 /* ---- for the ledger's thread, the commands and /metrics ---- */
 

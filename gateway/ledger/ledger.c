@@ -1,0 +1,818 @@
+/* ledger.c - the queue between the workers and the one thread that writes.
+ *
+ * Owns the queue, the writer and checkpoint threads, and the ports. Does not know SQL (store.c) and decides nothing
+ * about money (budget.c): it decides when a transaction begins and ends, and what becomes of an entry whose
+ * transaction failed.
+ *
+ * Invariants:
+ *  (1) Entries are written in the order in which they were submitted; those kept back from a failed commit come first.
+ *  (2) A ticket comes back exactly once: LEDGER_OK only after its commit has returned.
+ *  (3) OPEN and REQUEST_ONLY are the only entries that may be refused, at the door or when their commit fails. What
+ *      settles (SETTLE, FINISH, a price book) leaves the queue by being written, or with the process.
+ *  (4) The queue is bounded: opens by queue_max, settlements by the opens that went before them.
+ *  (5) Only the writer thread touches `store`, `kept` and what stands under "writer thread" below.
+ *
+ * Time: an entry that somebody waits for is committed at once, with all that is queued by then; so commits are small
+ * when it is quiet, and large when there is a crowd. An entry that nobody waits for may linger for LINGER_MS.
+ *
+ * A failing disk: the commit is rolled back, its opens are told, its settlements go to `kept`; the ledger is unhealthy
+ * and tries again with `kept` (or with a row that tells nothing) every 100 ms, then less often, until it succeeds. */
+#include "gateway/ledger/ledger.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/ledger/db.h"
+#include "gateway/ledger/store.h"
+#include "gateway/server/digest.h"
+
+#define QUEUE_MAX 8192
+#define BATCH_MAX 256          /* rows a commit: longer transactions only add to the wait of those inside */
+#define BATCH_ENOUGH 64        /* of entries that nobody waits for: a commit is worth its while */
+#define LINGER_MS 10           /* for company; what a kill may turn from its true cost into its upper bound */
+#define TICK_MS 250            /* how often keys and budgets changed by another process are looked for */
+#define RETRY_FIRST_MS 100
+#define RETRY_LAST_MS 1000
+#define PRUNE_MS 3600000
+
+/* The log grows by some 30 KiB a small commit. Above SOFT a checkpoint copies it into the file beside the commits;
+ * that cannot start the log anew while commits go on, so above HARD commits wait for the (short) rest of one. */
+#define WAL_SOFT_PAGES 1000
+#define WAL_HARD_PAGES 16384
+#define CHECKPOINT_MS 1000
+
+struct node {
+    struct node *next;
+    struct ledger_port *port;      /* holds a reference; NULL: nobody waits */
+    uint64_t ticket;
+    enum ledger_rc rc;
+    struct store_entry e;          /* its spans point into `text` */
+    char text[];
+};
+
+struct list {
+    struct node *head, *tail;
+    size_t n;
+};
+
+struct ledger_port {
+    atomic_int refs;               /* the worker's, and one of each ticket under way */
+    pthread_mutex_t lock;
+    struct list back;
+    bool dead;                     /* the worker has freed it */
+    int fd;
+};
+
+struct ledger {
+    pthread_mutex_t lock;          /* guards this group */
+    pthread_cond_t wake;           /* of the writer, by the monotonic clock */
+    struct list queue;
+    size_t urgent;                 /* of the queue: somebody waits */
+    int64_t oldest_ms;             /* when the queue began to fill, monotonic */
+    bool stop;
+    struct ledger_stats stats;     /* healthy is here */
+
+    atomic_size_t n_kept;          /* kept.n, for the bound */
+    atomic_int wal_pages;
+
+    struct store *store;           /* writer thread from here on */
+    struct list kept;
+    int64_t next_tick_ms, next_prune_ms, next_try_ms, retry_ms;
+
+    pthread_mutex_t checkpoint_lock;    /* guards the two below */
+    pthread_cond_t checkpoint_wake;
+    bool checkpoint_stop, checkpoint_wanted;
+
+    pthread_t writer, checkpointer;
+    sqlite3 *checkpoint_db;        /* checkpoint thread */
+    struct keys *keys;
+    struct budgets *budgets;
+    size_t queue_max;
+    int64_t (*now_ms)(void *);
+    void *now_arg;
+    int64_t grace_ms, stop_ms;
+    int serve_fd;
+};
+
+/* ---- lists ---- */
+
+static void list_add(struct list *l, struct node *n)
+{
+    n->next = NULL;
+    if (l->tail)
+        l->tail->next = n;
+    else
+        l->head = n;
+    l->tail = n;
+    l->n++;
+}
+
+static struct node *list_take(struct list *l)
+{
+    struct node *n = l->head;
+
+    if (!n)
+        return NULL;
+    l->head = n->next;
+    if (!l->head)
+        l->tail = NULL;
+    l->n--;
+    return n;
+}
+
+/* All of `more` behind `l`. */
+static void list_join(struct list *l, struct list *more)
+{
+    if (!more->head)
+        return;
+    if (l->tail)
+        l->tail->next = more->head;
+    else
+        l->head = more->head;
+    l->tail = more->tail;
+    l->n += more->n;
+    *more = (struct list){ 0 };
+}
+
+/* ---- ports ---- */
+
+struct ledger_port *ledger_port_new(struct ledger *l, int *fd)
+{
+    struct ledger_port *p = calloc(1, sizeof *p);
+
+    (void)l;
+    if (!p)
+        return NULL;
+    p->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (p->fd < 0) {
+        free(p);
+        return NULL;
+    }
+    pthread_mutex_init(&p->lock, NULL);
+    atomic_init(&p->refs, 1);
+    *fd = p->fd;
+    return p;
+}
+
+static void port_unref(struct ledger_port *p)
+{
+    if (atomic_fetch_sub(&p->refs, 1) != 1)
+        return;
+    pthread_mutex_destroy(&p->lock);
+    free(p);
+}
+
+/* The node goes home with its result, or is freed when nobody waits. Writer thread. */
+static void give_back(struct node *n, enum ledger_rc rc)
+{
+    struct ledger_port *p = n->port;
+    const uint64_t one = 1;
+    bool first;
+
+    if (!p) {
+        free(n);
+        return;
+    }
+    n->rc = rc;
+    pthread_mutex_lock(&p->lock);
+    if (p->dead) {
+        pthread_mutex_unlock(&p->lock);
+        free(n);
+        port_unref(p);
+        return;
+    }
+    first = !p->back.head;
+    list_add(&p->back, n);
+    /* Within the lock: a worker that frees its port closes the descriptor. Fails only when the counter is full. */
+    if (first && write(p->fd, &one, sizeof one) != sizeof one)
+        log_error("ledger: a worker could not be woken: %s", strerror(errno));
+    pthread_mutex_unlock(&p->lock);
+}
+
+void ledger_port_drain(struct ledger_port *p, void (*done)(void *arg, uint64_t ticket, enum ledger_rc rc), void *arg)
+{
+    struct list back;
+    struct node *n;
+    uint64_t count;
+
+    pthread_mutex_lock(&p->lock);
+    if (read(p->fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        log_error("ledger: a port cannot be read: %s", strerror(errno));
+    back = p->back;
+    p->back = (struct list){ 0 };
+    pthread_mutex_unlock(&p->lock);
+    while ((n = list_take(&back)) != NULL) {
+        uint64_t ticket = n->ticket;
+        enum ledger_rc rc = n->rc;
+
+        free(n);
+        port_unref(p);
+        done(arg, ticket, rc);
+    }
+}
+
+void ledger_port_free(struct ledger_port *p)
+{
+    struct list back;
+    struct node *n;
+
+    if (!p)
+        return;
+    pthread_mutex_lock(&p->lock);
+    back = p->back;
+    p->back = (struct list){ 0 };
+    p->dead = true;
+    close(p->fd);
+    pthread_mutex_unlock(&p->lock);
+    while ((n = list_take(&back)) != NULL) {
+        free(n);
+        port_unref(p);
+    }
+    port_unref(p);
+}
+
+/* ---- submitting: any thread ---- */
+
+#define TEXT(field, cap) { offsetof(struct store_entry, field), cap }
+
+/* Longer text is cut: a name that a caller made up must not decide how large a row is. */
+static const struct { size_t at, cap; } texts[] = {
+    TEXT(request.id, 64),          TEXT(request.key_id, 64),      TEXT(request.team, 64),
+    TEXT(request.route, 256),      TEXT(request.dialect, 64),     TEXT(request.model_asked, 512),
+    TEXT(request.session, 512),    TEXT(request.model, 256),      TEXT(request.provider, 256),
+    TEXT(request.tags, 8192),      TEXT(attempt.provider, 256),   TEXT(attempt.model, 256),
+    TEXT(attempt.verdict, 256),    TEXT(attempt.model_returned, 512),
+    TEXT(attempt.service_tier, 256), TEXT(attempt.price_version, ROW_PRICE_VERSION_BYTES),
+};
+#define N_TEXTS (sizeof texts / sizeof *texts)
+#define TAGS_CAP 8192
+
+static struct span *text_of(struct store_entry *e, size_t i)
+{
+    return (struct span *)(void *)((char *)e + texts[i].at);
+}
+
+/* Up to the first NUL, cut between characters. Tags are not cut, they would be no JSON any more: left out. */
+static struct span trimmed(struct span s, size_t cap)
+{
+    s.n = s.p ? strnlen(s.p, s.n) : 0;
+    if (s.n <= cap)
+        return s;
+    if (cap == TAGS_CAP)
+        return SPAN_NONE;
+    s.n = cap;
+    while (s.n && ((uint8_t)s.p[s.n] & 0xc0) == 0x80)
+        s.n--;
+    return s;
+}
+
+/* A node with `e` and its texts in one piece. NULL: no memory. */
+static struct node *node_new(struct store_entry *e)
+{
+    size_t bytes = e->book.n;
+    struct node *n;
+    char *p;
+
+    for (size_t i = 0; i < N_TEXTS; i++) {
+        *text_of(e, i) = trimmed(*text_of(e, i), texts[i].cap);
+        bytes += text_of(e, i)->n;
+    }
+    n = malloc(sizeof *n + bytes + 1);
+    if (!n)
+        return NULL;
+    *n = (struct node){ .e = *e };
+    p = n->text;
+    for (size_t i = 0; i < N_TEXTS; i++) {
+        struct span *s = text_of(&n->e, i);
+
+        if (s->n)
+            memcpy(p, s->p, s->n);
+        s->p = p;
+        p += s->n;
+    }
+    if (e->book.n)
+        memcpy(p, e->book.p, e->book.n);
+    n->e.book.p = p;
+    return n;
+}
+
+static bool may_be_refused(const struct store_entry *e)
+{
+    return !e->is_book && (e->kind == LEDGER_OPEN || e->kind == LEDGER_REQUEST_ONLY);
+}
+
+/* Takes over `n`; frees it when it is refused. */
+static enum ledger_rc enqueue(struct ledger *l, struct node *n, struct ledger_port *port)
+{
+    enum ledger_rc rc = LEDGER_OK;
+    bool wake;
+
+    pthread_mutex_lock(&l->lock);
+    if (may_be_refused(&n->e)) {
+        if (!l->stats.healthy)
+            rc = LEDGER_DOWN;
+        else if (l->queue.n + atomic_load(&l->n_kept) >= l->queue_max)
+            rc = LEDGER_FULL;
+        l->stats.refused_down += rc == LEDGER_DOWN;
+        l->stats.refused_full += rc == LEDGER_FULL;
+    }
+    if (rc != LEDGER_OK) {
+        pthread_mutex_unlock(&l->lock);
+        free(n);
+        return rc;
+    }
+    if (port) {
+        atomic_fetch_add(&port->refs, 1);
+        n->port = port;
+    }
+    if (!l->queue.head)
+        l->oldest_ms = clock_mono_ms();
+    list_add(&l->queue, n);
+    l->urgent += port || n->e.is_book;
+    wake = l->queue.n == 1 || l->urgent == 1 || l->queue.n == BATCH_ENOUGH;
+    l->stats.entries++;
+    if (wake)
+        pthread_cond_signal(&l->wake);
+    pthread_mutex_unlock(&l->lock);
+    return LEDGER_OK;
+}
+
+enum ledger_rc ledger_submit(struct ledger *l, struct ledger_port *port, const struct ledger_entry *e)
+{
+    struct store_entry copy = { .kind = e->kind, .finish = e->finish, .request = *e->request };
+    struct node *n;
+
+    assert(e->request->id.n);
+    assert(e->attempt || e->kind == LEDGER_FINISH || e->kind == LEDGER_REQUEST_ONLY);
+    if (e->attempt)
+        copy.attempt = *e->attempt;
+    copy.opened_ms = e->hold ? e->hold->opened_ms : l->now_ms(l->now_arg);
+    if (e->kind == LEDGER_OPEN) {
+        assert(e->hold);
+        copy.amount_nano = e->hold->amount_nano;
+        copy.n_scopes = (int)budget_hold_scopes(e->hold, copy.scopes);
+    }
+    n = node_new(&copy);
+    if (!n)
+        return LEDGER_NOMEM;
+    n->ticket = e->ticket;
+    return enqueue(l, n, e->ticket ? port : NULL);
+}
+
+enum ledger_rc ledger_use_book(struct ledger *l, struct span book, char digest[65])
+{
+    struct store_entry copy = { .is_book = true, .book = book, .opened_ms = l->now_ms(l->now_arg) };
+    uint8_t sum[DIGEST_BYTES];
+    struct node *n;
+
+    digest_sha256(book, sum);
+    digest_hex(sum, copy.digest);
+    memcpy(digest, copy.digest, sizeof copy.digest);
+    n = node_new(&copy);
+    return n ? enqueue(l, n, NULL) : LEDGER_NOMEM;
+}
+
+void ledger_stats(struct ledger *l, struct ledger_stats *out)
+{
+    pthread_mutex_lock(&l->lock);
+    *out = l->stats;
+    out->queued = l->queue.n + atomic_load(&l->n_kept);
+    pthread_mutex_unlock(&l->lock);
+}
+
+/* ---- the writer ---- */
+
+static void set_health(struct ledger *l, bool healthy, const char *error)
+{
+    bool changed;
+
+    pthread_mutex_lock(&l->lock);
+    changed = l->stats.healthy != healthy;
+    l->stats.healthy = healthy;
+    if (error) {
+        l->stats.failures++;
+        snprintf(l->stats.error, sizeof l->stats.error, "%s", error);
+    }
+    pthread_mutex_unlock(&l->lock);
+    if (changed && healthy)
+        log_info("ledger: writing again");
+    else if (changed)
+        log_error("ledger: cannot write: %s. New requests are refused until it can; %zu settlements wait", error ? error : "",
+                  atomic_load(&l->n_kept));
+}
+
+/* One transaction over the list. Which entry could not be written, on STORE_BAD. */
+static enum store_rc write_list(struct ledger *l, const struct list *batch, const struct node **bad)
+{
+    enum store_rc rc = store_begin(l->store);
+
+    for (const struct node *n = batch->head; n && rc == STORE_OK; n = n->next) {
+        rc = store_apply(l->store, &n->e);
+        if (rc == STORE_BAD)
+            *bad = n;
+    }
+    if (rc == STORE_OK)
+        rc = store_commit(l->store);
+    return rc;
+}
+
+/* The entry that breaks a constraint leaves the list: it would block all behind it for ever. A bug of ours, said
+ * loudly; its reservation stays open and is closed at its bound at the next start. */
+static void drop_bad(struct list *batch, const struct node *bad, const char *why)
+{
+    struct list rest = { 0 };
+    struct node *n;
+
+    while ((n = list_take(batch)) != NULL) {
+        if (n != bad) {
+            list_add(&rest, n);
+            continue;
+        }
+        log_error("ledger: an entry of request %.*s cannot be written and is left out: %s", SPAN_FMT(n->e.request.id), why);
+        give_back(n, LEDGER_DOWN);
+    }
+    *batch = rest;
+}
+
+/* Opens are told, settlements are kept, keeps (3). The list is empty after. */
+static void keep_settlements(struct ledger *l, struct list *batch)
+{
+    struct list kept = { 0 };
+    struct node *n;
+
+    while ((n = list_take(batch)) != NULL)
+        if (may_be_refused(&n->e))
+            give_back(n, LEDGER_DOWN);
+        else
+            list_add(&kept, n);
+    list_join(&kept, &l->kept);    /* they were taken from the front of what waits, keeps (1) */
+    l->kept = kept;
+    atomic_store(&l->n_kept, l->kept.n);
+}
+
+/* Writes the list and sends it home, or keeps what may not be lost. False: the disk fails. */
+static bool commit_list(struct ledger *l, struct list *batch)
+{
+    const struct node *bad = NULL;
+    int64_t began_us = clock_mono_us(), took_us;
+    enum store_rc rc;
+    struct node *n;
+    char error[160];
+
+    while ((rc = write_list(l, batch, &bad)) == STORE_BAD && bad) {
+        snprintf(error, sizeof error, "%s", store_error(l->store));
+        store_rollback(l->store);
+        drop_bad(batch, bad, error);
+        bad = NULL;
+    }
+    if (rc != STORE_OK) {
+        snprintf(error, sizeof error, "%s", store_error(l->store));
+        store_rollback(l->store);
+        keep_settlements(l, batch);
+        set_health(l, false, error);
+        return false;
+    }
+    took_us = clock_mono_us() - began_us;
+    pthread_mutex_lock(&l->lock);
+    l->stats.commits++;
+    l->stats.commit_us_sum += (uint64_t)took_us;
+    if ((uint64_t)took_us > l->stats.commit_us_max)
+        l->stats.commit_us_max = (uint64_t)took_us;
+    pthread_mutex_unlock(&l->lock);
+    while ((n = list_take(batch)) != NULL)
+        give_back(n, LEDGER_OK);
+    return true;
+}
+
+/* The front of the kept entries, or of the queue, up to BATCH_MAX. */
+static struct list take_batch(struct ledger *l)
+{
+    struct list batch = { 0 };
+    struct node *n;
+
+    while (batch.n < BATCH_MAX && (n = list_take(&l->kept)) != NULL)
+        list_add(&batch, n);
+    atomic_store(&l->n_kept, l->kept.n);
+    if (l->kept.head)              /* all of it before anything newer, keeps (1) */
+        return batch;
+    pthread_mutex_lock(&l->lock);
+    while (batch.n < BATCH_MAX && (n = list_take(&l->queue)) != NULL) {
+        l->urgent -= n->port || n->e.is_book;
+        list_add(&batch, n);
+    }
+    l->oldest_ms = clock_mono_ms();    /* of what is left, if any: it came in just now */
+    pthread_mutex_unlock(&l->lock);
+    return batch;
+}
+
+static void wait_until(struct ledger *l, int64_t mono_ms)
+{
+    struct timespec t = { mono_ms / 1000, mono_ms % 1000 * 1000000 };
+
+    pthread_cond_timedwait(&l->wake, &l->lock, &t);
+}
+
+/* Until there is something to write, a tick is due, or the process ends. True: to end. */
+static bool wait_for_work(struct ledger *l)
+{
+    bool stop;
+
+    pthread_mutex_lock(&l->lock);
+    for (;;) {
+        int64_t now = clock_mono_ms(), until = l->next_tick_ms;
+
+        if (l->stop || l->urgent || l->queue.n >= BATCH_ENOUGH || now >= until)
+            break;
+        if (l->queue.n) {
+            if (now >= l->oldest_ms + LINGER_MS)
+                break;
+            if (l->oldest_ms + LINGER_MS < until)
+                until = l->oldest_ms + LINGER_MS;
+        }
+        wait_until(l, until);
+    }
+    stop = l->stop;
+    pthread_mutex_unlock(&l->lock);
+    return stop;
+}
+
+/* Keys and budgets that a command changed beside us; hour buckets that are too old. */
+static void tick(struct ledger *l)
+{
+    int64_t now = clock_mono_ms();
+
+    if (now < l->next_tick_ms)
+        return;
+    l->next_tick_ms = now + TICK_MS;
+    if (store_changed(l->store) && (!store_load_keys(l->store, l->keys) || !store_load_budgets(l->store, l->budgets))) {
+        log_warn("ledger: changed keys or budgets could not be read: %s", store_error(l->store));
+        store_changed_again(l->store);
+    }
+    if (now < l->next_prune_ms)
+        return;
+    l->next_prune_ms = now + PRUNE_MS;
+    if (store_prune(l->store, l->now_ms(l->now_arg)) != STORE_OK)
+        log_warn("ledger: old hours could not be dropped: %s", store_error(l->store));
+}
+
+static void ask_for_checkpoint(struct ledger *l)
+{
+    int pages = store_wal_pages(l->store), before = atomic_exchange(&l->wal_pages, pages);
+
+    if (pages < WAL_SOFT_PAGES || before / WAL_SOFT_PAGES == pages / WAL_SOFT_PAGES)
+        return;
+    pthread_mutex_lock(&l->checkpoint_lock);
+    l->checkpoint_wanted = true;
+    pthread_cond_signal(&l->checkpoint_wake);
+    pthread_mutex_unlock(&l->checkpoint_lock);
+}
+
+/* While the disk fails: one more try, when its time has come. True: to end, for the time of grace is over. */
+static bool try_again(struct ledger *l)
+{
+    struct list batch = { 0 };
+    int64_t deadline;
+    bool well;
+
+    pthread_mutex_lock(&l->lock);
+    list_join(&batch, &l->queue);    /* opens from before the door was shut are told at once */
+    l->urgent = 0;
+    pthread_mutex_unlock(&l->lock);
+    list_join(&l->kept, &batch);
+    batch = l->kept;
+    l->kept = (struct list){ 0 };
+    keep_settlements(l, &batch);
+
+    pthread_mutex_lock(&l->lock);
+    for (;;) {
+        int64_t now = clock_mono_ms();
+
+        deadline = l->stop ? l->stop_ms + l->grace_ms : INT64_MAX;
+        if (now >= l->next_try_ms || now >= deadline)
+            break;
+        wait_until(l, l->next_try_ms < deadline ? l->next_try_ms : deadline);
+    }
+    pthread_mutex_unlock(&l->lock);
+
+    batch = take_batch(l);
+    if (batch.n) {
+        well = commit_list(l, &batch);
+    } else {
+        well = store_probe(l->store, l->now_ms(l->now_arg)) == STORE_OK;
+        if (!well)
+            set_health(l, false, store_error(l->store));
+    }
+    if (well) {
+        set_health(l, true, NULL);
+        l->retry_ms = RETRY_FIRST_MS;
+        return false;
+    }
+    l->retry_ms = l->retry_ms * 2 < RETRY_LAST_MS ? l->retry_ms * 2 : RETRY_LAST_MS;
+    l->next_try_ms = clock_mono_ms() + l->retry_ms;
+    return clock_mono_ms() >= deadline;
+}
+
+static void *writer_main(void *arg)
+{
+    struct ledger *l = arg;
+    bool well = true, stop = false, end = false;
+
+    while (!end) {
+        struct list batch;
+
+        if (!well) {
+            end = try_again(l);
+            pthread_mutex_lock(&l->lock);
+            well = l->stats.healthy;
+            pthread_mutex_unlock(&l->lock);
+            continue;
+        }
+        if (!l->kept.head)
+            stop = wait_for_work(l);
+        batch = take_batch(l);
+        if (batch.n) {
+            well = commit_list(l, &batch);
+            l->next_try_ms = clock_mono_ms() + RETRY_FIRST_MS;
+            ask_for_checkpoint(l);
+        } else {
+            end = stop;
+        }
+        tick(l);
+    }
+    return NULL;
+}
+
+/* ---- the checkpoint thread ---- */
+
+static void checkpoint(struct ledger *l)
+{
+    int pages = 0, done = 0, rc;
+
+    rc = sqlite3_wal_checkpoint_v2(l->checkpoint_db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
+    if (rc == SQLITE_OK && pages >= WAL_HARD_PAGES)
+        rc = sqlite3_wal_checkpoint_v2(l->checkpoint_db, NULL, SQLITE_CHECKPOINT_RESTART, &pages, &done);
+    if (rc != SQLITE_OK && rc != SQLITE_BUSY && rc != SQLITE_LOCKED)
+        log_warn("ledger: a checkpoint failed and is tried again: %s", sqlite3_errmsg(l->checkpoint_db));
+    pthread_mutex_lock(&l->lock);
+    l->stats.checkpoints += rc == SQLITE_OK;
+    pthread_mutex_unlock(&l->lock);
+}
+
+static void *checkpointer_main(void *arg)
+{
+    struct ledger *l = arg;
+
+    pthread_mutex_lock(&l->checkpoint_lock);
+    while (!l->checkpoint_stop) {
+        if (!l->checkpoint_wanted) {
+            pthread_cond_wait(&l->checkpoint_wake, &l->checkpoint_lock);
+            continue;
+        }
+        l->checkpoint_wanted = false;
+        pthread_mutex_unlock(&l->checkpoint_lock);
+        checkpoint(l);
+        pthread_mutex_lock(&l->checkpoint_lock);
+    }
+    pthread_mutex_unlock(&l->checkpoint_lock);
+    return NULL;
+}
+
+/* ---- opening and closing ---- */
+
+static int64_t wall_now(void *arg)
+{
+    (void)arg;
+    return clock_wall_ms();
+}
+
+static void free_all(struct ledger *l)
+{
+    store_close(l->store);
+    if (l->checkpoint_db)
+        db_close(l->checkpoint_db);
+    if (l->serve_fd >= 0)
+        close(l->serve_fd);
+    pthread_mutex_destroy(&l->lock);
+    pthread_mutex_destroy(&l->checkpoint_lock);
+    pthread_cond_destroy(&l->wake);
+    pthread_cond_destroy(&l->checkpoint_wake);
+    free(l);
+}
+
+/* What a start does before anybody may submit. */
+static bool make_ready(struct ledger *l, const struct ledger_options *o, struct problems *ps)
+{
+    int64_t now = l->now_ms(l->now_arg);
+    struct store_entry book = { .is_book = true, .book = o->book, .opened_ms = now };
+    uint8_t sum[DIGEST_BYTES];
+    size_t closed = 0;
+
+    digest_sha256(o->book, sum);
+    digest_hex(sum, book.digest);
+    if (store_recover(l->store, now, &closed) != STORE_OK || store_begin(l->store) != STORE_OK ||
+        (o->book.n && store_apply(l->store, &book) != STORE_OK) || store_commit(l->store) != STORE_OK ||
+        !store_load_spent(l->store, l->budgets, now) || !store_load_budgets(l->store, l->budgets) ||
+        !store_load_keys(l->store, l->keys)) {
+        problem_error(ps, "", "the ledger cannot be made ready: %s", store_error(l->store));
+        return false;
+    }
+    if (closed)
+        log_warn("ledger: %zu attempts were under way when the last process ended; they are charged at their upper bound",
+                 closed);
+    return true;
+}
+
+struct ledger *ledger_open(const struct ledger_options *o, struct problems *ps)
+{
+    struct ledger *l = calloc(1, sizeof *l);
+    pthread_condattr_t monotonic;
+
+    ps->file = o->path;
+    if (!l) {
+        problem_error(ps, "", "there is no memory for the ledger");
+        return NULL;
+    }
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_mutex_init(&l->checkpoint_lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&l->wake, &monotonic);
+    pthread_cond_init(&l->checkpoint_wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    l->keys = o->keys;
+    l->budgets = o->budgets;
+    l->queue_max = o->queue_max ? o->queue_max : QUEUE_MAX;
+    l->now_ms = o->now_ms ? o->now_ms : wall_now;
+    l->now_arg = o->now_arg;
+    l->stats.healthy = true;
+    l->retry_ms = RETRY_FIRST_MS;
+
+    l->serve_fd = db_serve_lock(o->path, ps);
+    if (l->serve_fd >= 0)
+        l->store = store_open(o->path, o->durability_power, o->vfs, ps);
+    if (!l->store || !make_ready(l, o, ps))
+        goto fail;
+    l->checkpoint_db = db_open(o->path, DB_WRITE, o->vfs, ps);
+    if (!l->checkpoint_db)
+        goto fail;
+    /* Starting the log anew waits for readers with the write lock held: a long report must not stop the commits. */
+    sqlite3_busy_timeout(l->checkpoint_db, 100);
+    db_exec(l->checkpoint_db, "PRAGMA synchronous = NORMAL");
+    if (pthread_create(&l->writer, NULL, writer_main, l) != 0) {
+        problem_error(ps, "", "the ledger's thread cannot be started");
+        goto fail;
+    }
+    if (pthread_create(&l->checkpointer, NULL, checkpointer_main, l) != 0) {
+        problem_error(ps, "", "the ledger's thread cannot be started");
+        pthread_mutex_lock(&l->lock);
+        l->stop = true;
+        pthread_cond_signal(&l->wake);
+        pthread_mutex_unlock(&l->lock);
+        pthread_join(l->writer, NULL);
+        goto fail;
+    }
+    return l;
+fail:
+    free_all(l);
+    return NULL;
+}
+
+void ledger_close(struct ledger *l, int64_t grace_ms)
+{
+    struct node *n;
+    size_t lost;
+
+    if (!l)
+        return;
+    pthread_mutex_lock(&l->lock);
+    l->stop = true;
+    l->grace_ms = grace_ms;
+    l->stop_ms = clock_mono_ms();
+    pthread_cond_signal(&l->wake);
+    pthread_mutex_unlock(&l->lock);
+    pthread_join(l->writer, NULL);
+
+    pthread_mutex_lock(&l->checkpoint_lock);
+    l->checkpoint_stop = true;
+    pthread_cond_signal(&l->checkpoint_wake);
+    pthread_mutex_unlock(&l->checkpoint_lock);
+    pthread_join(l->checkpointer, NULL);
+
+    list_join(&l->kept, &l->queue);
+    lost = l->kept.n;
+    while ((n = list_take(&l->kept)) != NULL)
+        give_back(n, LEDGER_DOWN);
+    if (lost)
+        log_error("ledger: the disk did not recover; %zu entries were not written. Their reservations are charged at their "
+                  "upper bound at the next start", lost);
+    free_all(l);
+}

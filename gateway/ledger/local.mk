@@ -1,0 +1,23 @@
+# gateway/ledger/local.mk
+noinst_LIBRARIES += libledger.a
+libledger_a_SOURCES = \
+	gateway/ledger/budget.c gateway/ledger/budget.h \
+	gateway/ledger/db.c gateway/ledger/db.h \
+	gateway/ledger/keys.c gateway/ledger/keys.h \
+	gateway/ledger/ledger.c gateway/ledger/ledger.h \
+	gateway/ledger/migrate.c gateway/ledger/migrate.h \
+	gateway/ledger/rollup.c gateway/ledger/rollup.h \
+	gateway/ledger/row.c gateway/ledger/row.h \
+	gateway/ledger/store.c gateway/ledger/store.h \
+	gateway/ledger/utc.c gateway/ledger/utc.h \
+	gateway/server/digest.c gateway/server/digest.h
+nodist_libledger_a_SOURCES = schemas/ledger_bundled.c
+libledger_a_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(SSL_CFLAGS) $(JANSSON_CFLAGS)
+LEDGER_LIBS = libledger.a libpricing.a $(BASE_LIBS) $(SQLITE_LIBS) $(SSL_LIBS)
+
+# The ledger's SQL, compiled into the program: files in the order of their numbers.
+LEDGER_SQL = $(sort $(wildcard $(srcdir)/schemas/ledger-*.sql))
+schemas/ledger_bundled.c: $(LEDGER_SQL) schemas/bundle.sh
+	$(AM_V_GEN)mkdir -p schemas && BUNDLE_TABLE=bundled_ledger_sql sh $(srcdir)/schemas/bundle.sh $(LEDGER_SQL) > $@.tmp && mv $@.tmp $@
+CLEANFILES += schemas/ledger_bundled.c
+EXTRA_DIST += schemas/ledger-001.sql

@@ -1,0 +1,66 @@
+/* row.c - ids that carry their time, and the names of what stands in a row. Pure. */
+#include "gateway/ledger/row.h"
+
+#include <stdio.h>
+
+static const char base32[] = "0123456789abcdefghjkmnpqrstvwxyz";    /* Crockford's, lower case: sorts as its value */
+
+void row_new_id(int64_t at_ms, const uint8_t random[10], char out[ROW_ID_BYTES + 1])
+{
+    uint64_t ms = at_ms < 0 ? 0 : (uint64_t)at_ms & 0xffffffffffffu;
+    char *p = out;
+
+    memcpy(p, "req_", 4);
+    p += 4;
+    for (int shift = 45; shift >= 0; shift -= 5)
+        *p++ = base32[ms >> shift & 31];
+    for (int half = 0; half < 2; half++) {      /* 5 bytes are 8 characters */
+        uint64_t v = 0;
+
+        for (int i = 0; i < 5; i++)
+            v = v << 8 | random[half * 5 + i];
+        for (int shift = 35; shift >= 0; shift -= 5)
+            *p++ = base32[v >> shift & 31];
+    }
+    *p = '\0';
+}
+
+bool row_id_time(struct span id, int64_t *at_ms)
+{
+    int64_t ms = 0;
+
+    if (id.n != ROW_ID_BYTES || memcmp(id.p, "req_", 4) != 0)
+        return false;
+    for (size_t i = 4; i < ROW_ID_BYTES; i++) {
+        const char *at = id.p[i] ? strchr(base32, id.p[i]) : NULL;
+
+        if (!at)
+            return false;
+        if (i < 14)
+            ms = ms << 5 | (at - base32);
+    }
+    if (ms >> 48)
+        return false;
+    *at_ms = ms;
+    return true;
+}
+
+size_t row_price_version(const char *book, struct span from, char out[ROW_PRICE_VERSION_BYTES])
+{
+    int n = snprintf(out, ROW_PRICE_VERSION_BYTES, "%.16s@%.*s", book, SPAN_FMT(span_first(from, 40)));
+
+    return n < 0 ? 0 : (size_t)n;
+}
+
+const char *row_usage_source_name(enum row_usage_source s)
+{
+    switch (s) {
+    case ROW_REPORTED:
+        return "reported";
+    case ROW_PARTIAL:
+        return "partial";
+    case ROW_ESTIMATED:
+        return "estimated";
+    }
+    return "estimated";
+}
