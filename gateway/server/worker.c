@@ -6,8 +6,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <event2/listener.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +14,9 @@
 
 #include "base/log.h"
 #include "gateway/request/request.h"
+#include "gateway/server/address.h"
 #include "gateway/server/digest.h"
 
-#define BACKLOG 1024
 #define SLOTS_MAX (1u << 20)
 
 /* Answers come from providers that we chose, and logprobs of a long one are many values. */
@@ -66,55 +64,18 @@ static void on_accept_error(struct evconnlistener *ev, void *arg)
     event_base_once(l->worker->base, -1, EV_TIMEOUT, enable_again, l, &pause);
 }
 
-static socklen_t make_address(const struct config_address *a, struct sockaddr_storage *ss)
-{
-    struct sockaddr_in *in4 = (struct sockaddr_in *)ss;
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
-
-    memset(ss, 0, sizeof *ss);
-    if (evutil_inet_pton(AF_INET, a->host, &in4->sin_addr) == 1) {
-        in4->sin_family = AF_INET;
-        in4->sin_port = htons(a->port);
-        return sizeof *in4;
-    }
-    if (evutil_inet_pton(AF_INET6, a->host, &in6->sin6_addr) == 1) {
-        in6->sin6_family = AF_INET6;
-        in6->sin6_port = htons(a->port);
-        return sizeof *in6;
-    }
-    return 0;
-}
-
-static void read_port(evutil_socket_t fd, struct config_address *a)
-{
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof ss;
-
-    if (a->port || getsockname(fd, (struct sockaddr *)&ss, &len) != 0)
-        return;
-    a->port = ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)&ss)->sin_port
-                                            : ((struct sockaddr_in6 *)&ss)->sin6_port);
-}
-
 static bool listen_on(struct worker *w, size_t i, struct problems *ps)
 {
     struct config_address *a = &w->snapshot->config->listeners[i].address;
     struct worker_listener *l = &w->listeners[i];
-    struct sockaddr_storage ss;
-    const socklen_t len = make_address(a, &ss);
 
     *l = (struct worker_listener){ .worker = w, .index = i };
-    l->ev = len ? evconnlistener_new_bind(w->base, on_accept, l,
-                                          LEV_OPT_REUSEABLE | LEV_OPT_REUSEABLE_PORT | LEV_OPT_CLOSE_ON_FREE |
-                                              LEV_OPT_CLOSE_ON_EXEC,
-                                          BACKLOG, (struct sockaddr *)&ss, (int)len)
-                : NULL;
+    l->ev = address_listen(w->base, a, LEV_OPT_REUSEABLE_PORT, on_accept, l);
     if (!l->ev) {
         problem_error(ps, "/listen", "cannot listen on %s:%u: %s", a->host, a->port, strerror(errno));
         return false;
     }
     evconnlistener_set_error_cb(l->ev, on_accept_error);
-    read_port(evconnlistener_get_fd(l->ev), a);
     w->n_listeners = i + 1;
     return true;
 }
