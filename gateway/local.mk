@@ -1,3 +1,30 @@
-# gateway/local.mk
+# The program tollgate. libgateway.a holds everything but main.c, so that tests link it.
 include gateway/upstream/local.mk
 include gateway/ledger/local.mk
+
+noinst_LIBRARIES += libgateway.a
+libgateway_a_SOURCES = \
+	gateway/config.c gateway/config.h \
+	gateway/gateway.h \
+	gateway/snapshot.c gateway/snapshot.h \
+	gateway/server/address.c gateway/server/address.h \
+	gateway/server/admin.c gateway/server/admin.h \
+	gateway/server/connection.c gateway/server/connection.h \
+	gateway/server/metrics.c gateway/server/metrics.h \
+	gateway/server/tls.c gateway/server/tls.h \
+	gateway/server/worker.c gateway/server/worker.h \
+	gateway/request/endpoint.c gateway/request/endpoint.h \
+	gateway/request/errors.c gateway/request/errors.h \
+	gateway/request/facts.c gateway/request/facts.h \
+	gateway/request/pages.c gateway/request/pages.h \
+	gateway/request/reply.c gateway/request/reply.h \
+	gateway/request/request.c gateway/request/request.h \
+	gateway/dialects/chat.h \
+	gateway/dialects/openai_answer.c gateway/dialects/openai_answer.h \
+	gateway/dialects/openai_chat.c gateway/dialects/openai_chat.h \
+	gateway/dialects/sse.c gateway/dialects/sse.h \
+	gateway/upstream/attempt.c gateway/upstream/attempt.h \
+	gateway/commands/commands.h \
+	gateway/commands/serve.c
+libgateway_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS) $(CURL_CFLAGS) $(SSL_CFLAGS) $(SQLITE_CFLAGS) \
+	$(PCRE2_CFLAGS)

@@ -367,7 +367,7 @@ bool openai_answer_relay(struct span raw, struct span json, bool usage_asked, st
         if (cut.n == 0)
             return buf_add_span(out, raw);
         return buf_add(out, raw.p, (size_t)(cut.p - raw.p)) &&
-               buf_add(out, cut.p + cut.n, (size_t)(raw.p + raw.n - cut.p - cut.n));
+               buf_add(out, cut.p + cut.n, (size_t)(raw.p + raw.n - (cut.p + cut.n)));
     }
     /* Several data lines were joined: written anew on one line. */
     buf_add_str(out, "data: ");

@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "base/buf.h"
+
 #define READ_HIGH 65536u        /* bytes of input that may wait in us; more stays in the kernel */
 #define DISCARD_MAX 65536u      /* rest of a refused body that is read and dropped rather than the connection closed */
 #define LINGER_MS 1000
