@@ -1,9 +1,24 @@
-# The engine: libengine.a holds everything but the commands, so that tests link it; tollgate-engine adds main.c.
+# The engine: libengine.a holds everything but main.c, so that tests link it.
 noinst_LIBRARIES += libengine.a
 libengine_a_SOURCES = \
-	engine/engine.h engine/model.h engine/weights.h engine/kv.h engine/forward.h engine/commands.h \
-	engine/cli.c engine/cli.h \
-	engine/threads.c engine/threads.h
+	engine/cli.c engine/cli.h engine/commands.h \
+	engine/threads.c engine/threads.h \
+	engine/numbers.h \
+	engine/safetensors.c \
+	engine/weights.c engine/weights.h \
+	engine/config.c \
+	engine/model.c engine/model.h \
+	engine/rope.c engine/rope.h \
+	engine/ops.h \
+	engine/cpu/cpu.h engine/cpu/device.c \
+	engine/cpu/kernels.h engine/cpu/kernels_plain.c engine/cpu/kernels_avx2.c engine/cpu/kernels_avx512.c \
+	engine/cpu/op_matmul.c engine/cpu/op_norm.c engine/cpu/op_hc.c engine/cpu/op_attend.c \
+	engine/cpu/op_compress.c engine/cpu/op_index.c engine/cpu/op_moe.c engine/cpu/op_quant.c \
+	engine/state.h \
+	engine/engine.c engine/engine.h \
+	engine/kv.c engine/kv.h \
+	engine/forward.c engine/forward.h \
+	engine/logits.c engine/bench.c engine/inspect.c
 libengine_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS) $(PCRE2_CFLAGS)
 ENGINE_LIBS = libengine.a $(BASE_LIBS) $(EVENT_LIBS) $(PCRE2_LIBS) -lm
 
@@ -30,3 +45,8 @@ engine_test_answer_LDADD = $(engine_test_tokenizer_LDADD)
 engine_test_sample_SOURCES = engine/test_sample.c
 engine_test_sample_CFLAGS = $(engine_test_tokenizer_CFLAGS)
 engine_test_sample_LDADD = $(engine_test_tokenizer_LDADD)
+
+bin_PROGRAMS += tollgate-engine
+tollgate_engine_SOURCES = engine/main.c
+tollgate_engine_CFLAGS = $(AM_CFLAGS)
+tollgate_engine_LDADD = $(ENGINE_LIBS)

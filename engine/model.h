@@ -92,7 +92,7 @@ const float *model_norm(const struct model *m);                /* [D] */
 const struct model_hc *model_hc_head(const struct model *m);   /* fn [M][M*D] */
 const struct weights *model_weights(const struct model *m);    /* all tensors of the files, for inspect */
 
-/* Reads config.json alone; false with problems. `m_config` is complete and every value in range when true. */
+/* Reads config.json alone; false with problems. *out is complete and every value in range when true. */
 bool model_read_config(const char *path, struct model_config *out, struct problems *ps);
 
 #endif
