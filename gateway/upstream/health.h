@@ -7,6 +7,7 @@
 #define TOLLGATE_GATEWAY_UPSTREAM_HEALTH_H
 
 #include "base/span.h"
+#include "policies/view.h"
 
 #define HEALTH_OPENS_AFTER 5
 #define HEALTH_WAIT_MS 5000
@@ -14,6 +15,7 @@
 
 struct health;
 struct health_entry;
+struct provider;
 
 struct health *health_new(void);
 void health_free(struct health *h);
@@ -49,6 +51,9 @@ void health_failure(struct health_entry *e, int64_t now_ms);
 void health_gave_up(struct health_entry *e, int64_t now_ms);
 /* From a 429 or 503: nothing should be asked before `until_ms`. The later of two holds. */
 void health_retry_after(struct health_entry *e, int64_t until_ms);
+
+/* on, local, key_refused, breaker and retry_after_ms of a snapshot for policies/; model and provider stay the caller's. */
+void health_fill_view(struct health_entry *e, const struct provider *p, int64_t now_ms, struct view_model *out);
 
 /* Seconds or an HTTP date (RFC 9110 10.2.3), and `retry-after-ms` of OpenAI where present (SPAN_NONE else), to
  * milliseconds from now; false when neither can be read. Capped to a day. `wall_ms` is UTC, for the date. */

@@ -49,12 +49,11 @@ struct quirks {
     char context_error_regex[160];                 /* PCRE2, caseless, over an error's code and message */
 };
 
-/* The row for a host ("api.x.ai", NULL for a unix socket or our engine) and a dialect ("deepseek" names its row wherever
- * it is served). Unknown hosts get the careful row `compatible`: max_tokens, system, usage on request. */
-const struct quirks *quirks_known(const char *host, const char *dialect);
-/* *q = *known, then the members of `over` (an object or NULL) on top. Faults go to `ps` with `pointer` before each. */
-bool quirks_read(struct quirks *q, const struct quirks *known, const json_t *over, const char *pointer,
-                 struct problems *ps);
+/* The row for a host ("api.x.ai"; NULL for a unix socket or our engine), else for a dialect ("deepseek" wherever it is
+ * served), else the careful one: max_tokens, no developer role, usage on request. False: no memory. */
+bool quirks_known(struct quirks *q, const char *host, const char *dialect);
+/* The members of `over` (an object or NULL) on top of *q. Faults go to `ps`, their pointers behind `pointer`. */
+bool quirks_read(struct quirks *q, const json_t *over, const char *pointer, struct problems *ps);
 bool quirks_is_down(const struct quirks *q, int status);    /* 401, 403 and the list */
 
 #endif
