@@ -14,10 +14,10 @@ struct lm_piece {
     struct lm_seq *seq;
     const int32_t *ids;
     size_t n;
-    float *logits;         /* [vocab], of the piece's last id; NULL: not wanted */
+    bool wants_logits;     /* after the piece's last id */
 };
 
-/* All functions are called by one thread only. `self` is the model's. */
+/* Called by one thread only. `self` is the model's. */
 struct lm {
     void *self;
     size_t vocab;
@@ -27,9 +27,13 @@ struct lm {
     /* A copy in the same state; NULL without memory. */
     struct lm_seq *(*seq_clone)(void *self, const struct lm_seq *seq);
     void (*seq_free)(void *self, struct lm_seq *seq);
-    /* Appends every piece to its own sequence (no sequence twice). What a piece computes does not depend on the others.
-     * False: the step failed (no memory), and the sequences in it are only good to be freed. */
-    bool (*step)(void *self, const struct lm_piece *pieces, size_t n);
+    size_t (*seq_bytes)(void *self, const struct lm_seq *seq);
+    /* Forgets all but the first `length` ids; false, unchanged, where the model cannot. */
+    bool (*seq_truncate)(void *self, struct lm_seq *seq, size_t length);
+    /* Appends every piece to its own sequence, no sequence twice. `logits` gets vocab floats for each piece that wants
+     * them, in the pieces' order. What a piece computes does not depend on the others, nor on how a sequence was cut.
+     * NULL, or why it failed (static text); then the sequences are as they were. */
+    const char *(*step)(void *self, const struct lm_piece *pieces, size_t n, float *logits);
 };
 
 #endif

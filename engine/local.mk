@@ -28,9 +28,10 @@ libengine_a_SOURCES += \
 	engine/prompt.c engine/prompt.h \
 	engine/answer.c engine/answer.h engine/utf8.h \
 	engine/sample.c engine/sample.h \
-	engine/lm.h engine/worker.h
+	engine/prefix.c engine/prefix.h \
+	engine/lm.h engine/worker.c engine/worker.h
 
-ENGINE_SERVE_TESTS = engine/test_tokenizer engine/test_prompt engine/test_answer engine/test_sample
+ENGINE_SERVE_TESTS = engine/test_tokenizer engine/test_prompt engine/test_answer engine/test_sample engine/test_worker
 check_PROGRAMS += $(ENGINE_SERVE_TESTS)
 TESTS += $(ENGINE_SERVE_TESTS)
 engine_test_tokenizer_SOURCES = engine/test_tokenizer.c
@@ -45,6 +46,9 @@ engine_test_answer_LDADD = $(engine_test_tokenizer_LDADD)
 engine_test_sample_SOURCES = engine/test_sample.c
 engine_test_sample_CFLAGS = $(engine_test_tokenizer_CFLAGS)
 engine_test_sample_LDADD = $(engine_test_tokenizer_LDADD)
+engine_test_worker_SOURCES = engine/test_worker.c engine/fake_lm.c engine/fake_lm.h
+engine_test_worker_CFLAGS = $(engine_test_tokenizer_CFLAGS)
+engine_test_worker_LDADD = $(engine_test_tokenizer_LDADD)
 
 bin_PROGRAMS += tollgate-engine
 tollgate_engine_SOURCES = engine/main.c

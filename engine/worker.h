@@ -23,8 +23,9 @@ struct worker_config {
     struct prompt_markers markers;
     size_t slots;                          /* jobs computed at once, 1..64 */
     size_t queue;                          /* jobs waiting for a slot */
-    size_t prefill_chunk;                  /* ids of prompts a step; a multiple of 128 */
+    size_t prefill_chunk;                  /* ids of prompts a step, of all jobs together */
     size_t cache;                          /* sequences kept for their prefixes; 0: none */
+    size_t cache_bytes;                    /* of these together */
     void (*notify)(void *ctx);             /* something to collect; from the worker's thread, must not block */
     void *notify_ctx;
 };
@@ -33,13 +34,13 @@ enum worker_end {
     WORKER_STOP,             /* end marker or stop string */
     WORKER_LENGTH,           /* max_tokens or the context is used up */
     WORKER_CANCELLED,
-    WORKER_TOO_LONG,         /* the prompt does not fit the context: see prompt_tokens and prompt_cut */
+    WORKER_TOO_LONG,         /* the prompt leaves no room in the context: see prompt_tokens and prompt_cut */
     WORKER_COUNTED,          /* count_only: ids holds the prompt */
     WORKER_FAILED,           /* the model failed; `why` says how */
 };
 
 /* One answer to be made. Fields above the line are written by the loop before submit and not touched again; those
- * below are the worker's until the job comes back, except `news`, which worker_collect swaps under the lock. */
+ * below are the worker's until the job comes back. */
 struct job {
     struct arena arena;                    /* messages, stop strings and whatever the owner puts there */
     struct prompt_message *messages;
@@ -59,14 +60,13 @@ struct job {
     /* ---- */
     struct ids ids;                        /* prompt and answer */
     size_t prompt_tokens;
-    bool prompt_cut;                       /* the prompt has more than prompt_tokens */
+    bool prompt_cut;                       /* it is so long that it was not counted whole: prompt_tokens or more */
     size_t cached_tokens;                  /* of the prompt, not computed again */
     size_t answer_tokens;                  /* sampled, an end marker included */
     size_t reasoning_tokens;               /* of these */
     enum worker_end end;
     const char *why;                       /* WORKER_FAILED: static text */
-    struct job_private *private;
-    struct job *next;
+    struct job_state *state;
 };
 
 struct job *job_new(void);
@@ -75,7 +75,7 @@ void job_free(struct job *j);              /* NULL is legal; only while the job 
 /* What is new about one job, as the loop gets it. The two texts are only valid within the callback. */
 struct worker_news {
     struct job *job;
-    bool started;                          /* has a slot; prompt_tokens and cached_tokens are known */
+    bool started;                          /* once: it has a slot, its prompt fits */
     struct span reasoning;
     struct span content;
     bool finished;                         /* the last news: the job is the loop's again */
