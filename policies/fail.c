@@ -138,7 +138,7 @@ struct fail fail_budget(const struct machine *m, struct span refusal)
 {
     struct span text = refusal;
 
-    if (m->has_last && m->last.kind != FAIL_BUDGET)
+    if (m->has_last)
         text = arena_printf(m->arena, "%.*s Before it: %.*s", SPAN_FMT(refusal), SPAN_FMT(m->last.message));
     return make(FAIL_BUDGET, 429, "insufficient_quota", SPAN_LIT("insufficient_quota"), text);
 }

@@ -15,7 +15,7 @@
  *  (3) exactly one of ACCEPT and FAIL, and nothing after it; each SETTLE comes before it;
  *  (4) after COMMIT there is no other attempt;
  *  (5) one attempt at a time; n counts from 1; attempts, cost and time stay within the plan's limits.
- * An event that does not fit the state is a bug of the driver: asserted in debug, ignored otherwise.
+ * An event that does not fit the state, or an attempt that is over, changes nothing.
  *
  * Verdicts, the ledger's `verdict` column (stable):
  *   accepted            the reply is this attempt's answer

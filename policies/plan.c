@@ -277,7 +277,7 @@ bool plan_price(struct plan *plan, size_t i)
     if (s->worst_nano < 0) {
         rc = price_worst(s->model, &bounds, &s->worst_nano);
         if (rc != PRICE_OK)
-            s->skip = rc == PRICE_NO_VERSION ? PLAN_NO_PRICE : PLAN_TOO_DEAR;
+            s->skip = PLAN_NO_PRICE;    /* or none that can be bounded in 64 bits */
         else if (plan->cost_limit_nano >= 0 && s->worst_nano > plan->cost_limit_nano)
             s->skip = PLAN_TOO_DEAR;
     }
