@@ -24,7 +24,19 @@ libgateway_a_SOURCES = \
 	gateway/dialects/openai_chat.c gateway/dialects/openai_chat.h \
 	gateway/dialects/sse.c gateway/dialects/sse.h \
 	gateway/upstream/attempt.c gateway/upstream/attempt.h \
+	gateway/server/devca.c gateway/server/devca.h \
 	gateway/commands/commands.h \
+	gateway/commands/check.c \
+	gateway/commands/connect.c \
+	gateway/commands/explain.c \
+	gateway/commands/init.c \
 	gateway/commands/serve.c
+nodist_libgateway_a_SOURCES = gateway/defaults_bundled.c
+
+# What `init` writes: the price book and the policies, compiled in so that the program needs no folder of its own.
+DEFAULTS = $(srcdir)/pricing/prices.json $(srcdir)/policies/flash-first.json $(srcdir)/policies/flash-first-local.json
+gateway/defaults_bundled.c: $(DEFAULTS) schemas/bundle.sh
+	$(AM_V_GEN)mkdir -p gateway && BUNDLE_TABLE=bundled_defaults sh $(srcdir)/schemas/bundle.sh $(DEFAULTS) > $@.tmp && mv $@.tmp $@
+CLEANFILES += gateway/defaults_bundled.c
 libgateway_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS) $(CURL_CFLAGS) $(SSL_CFLAGS) $(SQLITE_CFLAGS) \
 	$(PCRE2_CFLAGS)

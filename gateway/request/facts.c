@@ -137,11 +137,16 @@ void facts_fill(struct features *f, const struct chat *chat, int64_t max_cost_na
     features_finish(f);
 }
 
+bool facts_parse(struct span body, struct arena *arena, struct chat *chat, struct features *f, struct fault *fault)
+{
+    return openai_chat_parse(body, arena, chat, on_text, f, fault);
+}
+
 bool facts_read_body(struct request *r)
 {
     struct features *f = &r->features;
 
-    if (!openai_chat_parse(buf_span(&r->body), &r->arena, &r->chat, on_text, f, &r->fault))
+    if (!facts_parse(buf_span(&r->body), &r->arena, &r->chat, f, &r->fault))
         return false;
     f->team = r->has_key ? span_str(r->key.team) : SPAN_NONE;
     f->key = r->has_key ? span_str(r->key.name) : SPAN_NONE;

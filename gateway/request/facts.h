@@ -9,7 +9,8 @@ bool facts_read_headers(struct request *r);
 /* Parses the scanned body and fills r->chat and r->features. False: r->fault. */
 bool facts_read_body(struct request *r);
 
-/* For `explain`: the same from a body alone. Headers as lines "name: value" are the caller's. */
+/* The two halves of facts_read_body, for `explain`: the body and its scored text; what follows from it. */
+bool facts_parse(struct span body, struct arena *arena, struct chat *chat, struct features *f, struct fault *fault);
 void facts_fill(struct features *f, const struct chat *chat, int64_t max_cost_nano, int64_t deadline_ms);
 
 #endif

@@ -1,0 +1,234 @@
+/* init.c - a folder that works: config, policy, price book, development certificates, ledger and first key.
+ *
+ * Asks nothing. Providers whose key is in the environment are used; with none, the bundled engine answers alone. */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/problem.h"
+#include "gateway/commands/commands.h"
+#include "gateway/commands/create_key.h"
+#include "gateway/server/devca.h"
+#include "schemas/bundled.h"
+
+#define CERTIFICATE_DAYS 825    /* what clients accept at most from an authority of one's own */
+
+extern const struct bundled_file bundled_defaults[];    /* prices.json and the policies; made from the tree */
+
+struct init {
+    const char *dir;
+    const char *models;          /* folder with tiny-flash and tiny-pro; NULL: not found */
+    bool has_provider;
+};
+
+static const struct {
+    const char *name, *dialect, *base_url, *env;
+} known_providers[] = {
+    { "deepseek", "deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY" },
+    { "openai", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY" },
+    { "anthropic", "anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY" },
+    { "google", "gemini", "https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY" },
+};
+
+static int usage(FILE *out)
+{
+    fputs("usage: tollgate init [DIR]\n\n"
+          "Makes a working setup in DIR (default: the current folder): tollgate.json, policy.json, prices.json, ca.pem,\n"
+          "cert.pem, key.pem, the ledger tollgate.db, and a first key in key.txt. Nothing that is there is overwritten.\n\n"
+          "  --port N        listen on 127.0.0.1:N (default 8443), metrics on N+1\n"
+          "  --models DIR    folder with the bundled models tiny-flash and tiny-pro\n",
+          out);
+    return out == stderr ? 2 : 0;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* Beside an installed program in share/tollgate/models, beside a built one in ../engine/models. */
+static char *find_models(const char *given)
+{
+    static const char *const places[] = { "../share/tollgate/models", "../engine/models", "engine/models" };
+    char self[PATH_MAX], path[PATH_MAX + 64];
+    const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    char *slash;
+
+    if (given)
+        return realpath(given, NULL);
+    if (n <= 0)
+        return NULL;
+    self[n] = '\0';
+    slash = strrchr(self, '/');
+    if (slash)
+        *slash = '\0';
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s/tiny-flash", self, places[i]);
+        if (is_folder(path)) {
+            snprintf(path, sizeof path, "%s/%s", self, places[i]);
+            return realpath(path, NULL);
+        }
+    }
+    return NULL;
+}
+
+static bool write_file(const struct init *in, const char *name, struct span text, int mode)
+{
+    char path[PATH_MAX];
+    FILE *f;
+    bool ok;
+
+    snprintf(path, sizeof path, "%s/%s", in->dir, name);
+    f = fopen(path, "wx");
+    ok = f && fchmod(fileno(f), (mode_t)mode) == 0 && fwrite(text.p, 1, text.n, f) == text.n;
+    ok = f && fclose(f) == 0 && ok;
+    if (!ok)
+        fprintf(stderr, "init: %s cannot be written: %s\n", path, strerror(errno));
+    return ok;
+}
+
+static struct span bundled(const char *name)
+{
+    for (const struct bundled_file *f = bundled_defaults; f->name; f++)
+        if (strcmp(f->name, name) == 0)
+            return (struct span){ f->text, f->bytes };
+    return SPAN_NONE;
+}
+
+static void write_providers(const struct init *in, struct buf *b)
+{
+    for (size_t i = 0; in->has_provider && i < sizeof known_providers / sizeof known_providers[0]; i++)
+        buf_printf(b, "    \"%s\": { \"dialect\": \"%s\", \"base_url\": \"%s\", \"keys\": [{ \"env\": \"%s\" }] },\n",
+                   known_providers[i].name, known_providers[i].dialect, known_providers[i].base_url,
+                   known_providers[i].env);
+    buf_add_str(b, "    \"local\": { \"dialect\": \"openai\", \"placement\": \"local\", \"engine\": { \"models\": {");
+    for (int i = 0; i < 2; i++) {
+        const char *name = i ? "tiny-pro" : "tiny-flash";
+        char path[PATH_MAX + 64];
+
+        snprintf(path, sizeof path, "%s/%s", in->models, name);
+        buf_printf(b, "%s\n      \"%s\": ", i ? "," : "", name);
+        buf_add_json(b, span_str(path));
+    }
+    buf_add_str(b, "\n    } } }\n");
+}
+
+static void write_config(const struct init *in, int port, struct buf *b)
+{
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    buf_printf(b, "{\n  \"listen\": [{ \"address\": \"127.0.0.1:%d\", \"tls\": { \"certificate\": \"cert.pem\", "
+                  "\"key\": \"key.pem\" } }],\n", port);
+    buf_printf(b, "  \"admin\": { \"address\": \"127.0.0.1:%d\" },\n", port + 1);
+    buf_printf(b, "  \"workers\": %ld,\n", cores < 1 ? 1 : cores > 8 ? 8 : cores);
+    buf_add_str(b, "  \"ledger\": { \"sqlite\": \"tollgate.db\", \"durability\": \"process\" },\n"
+                   "  \"prices\": \"prices.json\",\n  \"policy\": \"policy.json\",\n  \"providers\": {\n");
+    write_providers(in, b);
+    buf_add_str(b, "  }\n}\n");
+}
+
+static bool make_key(const struct init *in, const char *config)
+{
+    char key[KEY_TEXT_BYTES + 2];
+    struct problems ps;
+    bool ok;
+
+    problems_init(&ps);
+    ok = create_key(config, SPAN_LIT("demo"), SPAN_LIT("first"), key, &ps);
+    problems_print(&ps, stderr);
+    problems_free(&ps);
+    if (!ok)
+        return false;
+    key[KEY_TEXT_BYTES] = '\n';
+    return write_file(in, "key.txt", (struct span){ key, KEY_TEXT_BYTES + 1 }, 0600);
+}
+
+static void say_next(const struct init *in, const char *config, int port)
+{
+    printf("Made %s with a first key in %s/key.txt.\n\n"
+           "  tollgate serve --config %s\n\n"
+           "and then, in another terminal:\n\n"
+           "  curl --cacert %s/ca.pem https://127.0.0.1:%d/v1/chat/completions \\\n"
+           "    -H \"authorization: Bearer $(cat %s/key.txt)\" -H 'content-type: application/json' \\\n"
+           "    -d '{\"model\": \"auto\", \"messages\": [{\"role\": \"user\", \"content\": \"What is 17 + 25?\"}]}'\n\n",
+           config, in->dir, config, in->dir, port, in->dir);
+    if (!in->has_provider)
+        printf("No provider's key is in the environment (DEEPSEEK_API_KEY, OPENAI_API_KEY): the bundled engine answers alone.\n");
+    printf("Point a client at it: tollgate connect --config %s openai\n", config);
+}
+
+static int init(struct init *in, int port)
+{
+    const struct span prices = bundled("prices.json");
+    const struct span policy = bundled(in->has_provider ? "flash-first.json" : "flash-first-local.json");
+    char config[PATH_MAX];
+    const char *why = NULL;
+    struct buf b;
+    bool ok;
+
+    if (mkdir(in->dir, 0755) != 0 && errno != EEXIST) {
+        fprintf(stderr, "init: %s cannot be made: %s\n", in->dir, strerror(errno));
+        return 1;
+    }
+    snprintf(config, sizeof config, "%s/" CONFIG_FILE_DEFAULT, in->dir);
+    if (access(config, F_OK) == 0) {
+        fprintf(stderr, "init: %s is there already; to begin anew choose another folder or remove it\n", config);
+        return 1;
+    }
+    if (!devca_write(in->dir, CERTIFICATE_DAYS, &why)) {
+        fprintf(stderr, "init: no certificates in %s: %s\n", in->dir, why ? why : "unknown error");
+        return 1;
+    }
+    buf_init(&b, 65536);
+    write_config(in, port, &b);
+    ok = write_file(in, "prices.json", prices, 0644) && write_file(in, "policy.json", policy, 0644) &&
+         write_file(in, CONFIG_FILE_DEFAULT, buf_span(&b), 0644) && make_key(in, config);
+    buf_free(&b);
+    if (ok)
+        say_next(in, config, port);
+    return ok ? 0 : 1;
+}
+
+int command_init(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "port", required_argument, NULL, 'p' }, { "models", required_argument, NULL, 'm' },
+        { "help", no_argument, NULL, 'h' }, { 0 },
+    };
+    struct init in = { .dir = "." };
+    const char *models = NULL;
+    uint64_t port = 8443;
+    char *found;
+    int option, status;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'm')
+            models = optarg;
+        else if (option == 'p' && span_to_u64(span_str(optarg), 65534, &port) && port > 0)
+            continue;
+        else
+            return usage(option == 'h' ? stdout : stderr);
+    }
+    if (optind + 1 < argc)
+        return usage(stderr);
+    if (optind < argc)
+        in.dir = argv[optind];
+    for (size_t i = 0; i < sizeof known_providers / sizeof known_providers[0]; i++)
+        in.has_provider |= getenv(known_providers[i].env) != NULL;
+    found = find_models(models);
+    if (!found) {
+        fprintf(stderr, "init: the bundled models are not where they should be; say where: --models DIR\n");
+        return 1;
+    }
+    in.models = found;
+    status = init(&in, (int)port);
+    free(found);
+    return status;
+}
