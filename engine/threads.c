@@ -1,14 +1,21 @@
-/* threads.c - the team. A job is published by a counter; pieces are taken from an atomic index. */
+/* threads.c - the team. Work is handed out in chunks through one atomic word; nobody waits for a thread that got none.
+ *
+ * The word is (number of the job << 32 | chunks left). A chunk is claimed by counting the word down, which fails when
+ * the job has changed meanwhile. So a thread that wakes late finds either chunks of the current job or nothing, and a
+ * job's function is read only by those who hold a chunk of it: it is not over before they have said so. */
 #include "engine/threads.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 
-/* About 20 us of looking before sleeping: longer than the serial parts between two loops of a step, far shorter
- * than a step, so that an idle engine burns nothing. */
-#define SPINS 2000
+/* Looks before sleeping, about 20 us: longer than the serial parts between two loops of a step, far shorter than a
+ * step, so that an idle engine burns nothing. */
+#define SPINS 1000
+#define LEFT 0xffffffffu
 
 struct member {
     struct team *team;
@@ -18,15 +25,14 @@ struct member {
 
 struct team {
     int n;
-    struct member *members;     /* [n], 0 is the caller */
+    struct member *members;         /* [n], 0 is the caller */
     pthread_mutex_t lock;
-    pthread_cond_t wake;        /* a new job, or the end */
-    atomic_uint job;            /* counts jobs; a change is the signal */
-    atomic_int next;            /* first piece that nobody has taken */
-    atomic_int busy;            /* members (caller apart) that have not finished the job */
+    pthread_cond_t wake;            /* a new job, or the end */
+    int sleepers;                   /* under lock */
+    _Atomic uint64_t word;
+    atomic_uint done;               /* chunks of the current job that are finished */
     atomic_bool quit;
-    int sleepers;               /* under lock */
-    team_fn fn;                 /* of the current job: written before `job` is raised */
+    team_fn fn;                     /* of the current job: written before `word` */
     void *arg;
     int pieces, grain;
 };
@@ -38,30 +44,43 @@ static inline void relax(void)
 #endif
 }
 
-static void work(struct team *t, int index)
+/* Works until no chunk is left; returns the number of the job that it found finished. */
+static uint32_t work(struct team *t, int index)
 {
-    for (;;) {
-        const int begin = atomic_fetch_add_explicit(&t->next, t->grain, memory_order_relaxed);
-        int end;
+    uint64_t word = atomic_load_explicit(&t->word, memory_order_acquire);
 
-        if (begin >= t->pieces)
-            return;
+    for (;;) {
+        int begin, end;
+
+        if (!(word & LEFT))
+            return (uint32_t)(word >> 32);
+        if (!atomic_compare_exchange_weak_explicit(&t->word, &word, word - 1, memory_order_acq_rel,
+                                                   memory_order_acquire))
+            continue;
+        begin = (int)((word & LEFT) - 1) * t->grain;
         end = t->pieces - begin < t->grain ? t->pieces : begin + t->grain;
         t->fn(t->arg, begin, end, index);
+        atomic_fetch_add_explicit(&t->done, 1, memory_order_release);
+        word = atomic_load_explicit(&t->word, memory_order_acquire);
     }
 }
 
-/* Returns when the job counter is no longer `seen`. */
-static void await_job(struct team *t, unsigned seen)
+static bool has_news(struct team *t, uint32_t seen)
+{
+    return (uint32_t)(atomic_load_explicit(&t->word, memory_order_acquire) >> 32) != seen;
+}
+
+/* Returns when there is another job than `seen`. */
+static void await_job(struct team *t, uint32_t seen)
 {
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&t->job, memory_order_acquire) != seen)
+        if (has_news(t, seen))
             return;
         relax();
     }
     pthread_mutex_lock(&t->lock);
     t->sleepers++;
-    while (atomic_load_explicit(&t->job, memory_order_acquire) == seen)
+    while (!has_news(t, seen))
         pthread_cond_wait(&t->wake, &t->lock);
     t->sleepers--;
     pthread_mutex_unlock(&t->lock);
@@ -70,23 +89,23 @@ static void await_job(struct team *t, unsigned seen)
 static void *member_main(void *arg)
 {
     const struct member *me = arg;
-    struct team *t = me->team;
-    unsigned seen = 0;
+    uint32_t seen = 0;
 
     for (;;) {
-        await_job(t, seen);
-        seen++;                 /* the next job starts only when all have finished this one */
-        if (atomic_load(&t->quit))
+        await_job(me->team, seen);
+        if (atomic_load(&me->team->quit))
             return NULL;
-        work(t, me->index);
-        atomic_fetch_sub_explicit(&t->busy, 1, memory_order_release);
+        seen = work(me->team, me->index);
     }
 }
 
-static void publish(struct team *t)
+/* Only the caller's thread changes the number of the job. */
+static void publish(struct team *t, uint32_t chunks)
 {
+    const uint64_t number = (atomic_load_explicit(&t->word, memory_order_relaxed) >> 32) + 1;
+
     pthread_mutex_lock(&t->lock);
-    atomic_fetch_add_explicit(&t->job, 1, memory_order_release);
+    atomic_store_explicit(&t->word, number << 32 | chunks, memory_order_release);
     if (t->sleepers)
         pthread_cond_broadcast(&t->wake);
     pthread_mutex_unlock(&t->lock);
@@ -122,7 +141,7 @@ void team_free(struct team *t)
     if (!t)
         return;
     atomic_store(&t->quit, true);
-    publish(t);
+    publish(t, 0);
     for (int i = 1; i < t->n; i++)
         pthread_join(t->members[i].thread, NULL);
     pthread_cond_destroy(&t->wake);
@@ -138,9 +157,11 @@ int team_size(const struct team *t)
 
 void team_run(struct team *t, team_fn fn, void *arg, int n, int grain)
 {
-    if (n <= 0)
+    const unsigned chunks = n > 0 ? (unsigned)((n + grain - 1) / grain) : 0;
+
+    if (!chunks)
         return;
-    if (t->n == 1 || n <= grain) {
+    if (t->n == 1 || chunks == 1) {
         fn(arg, 0, n, 0);
         return;
     }
@@ -148,10 +169,13 @@ void team_run(struct team *t, team_fn fn, void *arg, int n, int grain)
     t->arg = arg;
     t->pieces = n;
     t->grain = grain;
-    atomic_store_explicit(&t->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&t->busy, t->n - 1, memory_order_relaxed);
-    publish(t);
+    atomic_store_explicit(&t->done, 0, memory_order_relaxed);
+    publish(t, chunks);
     work(t, 0);
-    while (atomic_load_explicit(&t->busy, memory_order_acquire) > 0)
-        relax();
+    for (int i = 0; atomic_load_explicit(&t->done, memory_order_acquire) < chunks; i++) {
+        if (i < SPINS)
+            relax();
+        else
+            sched_yield();          /* more threads than free cores: let the one that holds a chunk run */
+    }
 }
