@@ -1,0 +1,506 @@
+/* provider.c - addresses, header lists and keys of one provider, made at load.
+ *
+ * Owns the only copies of its keys beside the keyring's: inside the header lists, wiped when freed. Decides which key goes
+ * next and which are set aside; does not decide what a refusal means for a request (attempt.c, policies/). */
+#include "gateway/upstream/provider.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/json.h"
+
+#define KEY_BYTES_MAX 4096
+#define ASIDE_MS 60000
+#define ASIDE_MAX_MS 900000
+
+static const char *const path_of[PROVIDER_PATHS] = {
+    [PROVIDER_CHAT] = "/chat/completions",
+    [PROVIDER_COMPLETIONS] = "/completions",
+    [PROVIDER_EMBEDDINGS] = "/embeddings",
+    [PROVIDER_MODELS] = "/models",
+};
+
+struct key {
+    struct fetch_headers *whole, *stream;    /* by what is accepted */
+    _Atomic int64_t aside_until_ms;          /* 0: in use */
+    _Atomic int64_t aside_ms;                /* of the present refusal; 0: it works */
+};
+
+struct engine_socket {                       /* of one model of our own engine */
+    struct engine_socket *next;
+    char *model;
+    struct fetch_target *targets[PROVIDER_PATHS];
+};
+
+struct provider {
+    char *name, *dialect, *origin;
+    bool local;
+    bool off;
+    struct quirks quirks;
+    struct fetch_target *targets[PROVIDER_PATHS];    /* NULL for an engine */
+    struct engine_socket *engines;
+    struct key *keys;                        /* one without a secret where none is needed */
+    size_t n_keys;
+    bool keyless;
+    atomic_uint next_key;
+    int64_t connect_ms, first_byte_ms, answer_ms, idle_ms;
+};
+
+/* ---- secrets ---- */
+
+struct kept_secret {
+    struct kept_secret *next;
+    char *env;
+    char *value;
+};
+
+struct provider_keyring {
+    struct kept_secret *secrets;
+};
+
+struct provider_keyring *provider_keyring_new(void)
+{
+    return calloc(1, sizeof(struct provider_keyring));
+}
+
+static void secret_free(char *s)
+{
+    if (s)
+        explicit_bzero(s, strlen(s));
+    free(s);
+}
+
+void provider_keyring_free(struct provider_keyring *k)
+{
+    while (k && k->secrets) {
+        struct kept_secret *s = k->secrets;
+
+        k->secrets = s->next;
+        secret_free(s->value);
+        free(s->env);
+        free(s);
+    }
+    free(k);
+}
+
+void provider_forget_env(struct provider_keyring *k)
+{
+    for (struct kept_secret *s = k->secrets; s; s = s->next) {
+        char *there = getenv(s->env);
+
+        if (there)
+            explicit_bzero(there, strlen(there));    /* the very bytes that /proc/PID/environ shows */
+        unsetenv(s->env);
+    }
+}
+
+/* A copy that the caller frees by secret_free; NULL when unset or empty. */
+static char *secret_from_env(struct provider_keyring *k, const char *env)
+{
+    const char *value;
+    struct kept_secret *s;
+
+    for (s = k ? k->secrets : NULL; s; s = s->next)
+        if (strcmp(s->env, env) == 0)
+            return strdup(s->value);
+    value = getenv(env);
+    if (!value || !*value)
+        return NULL;
+    s = k ? calloc(1, sizeof(*s)) : NULL;
+    if (s) {
+        s->env = strdup(env);
+        s->value = strdup(value);
+        s->next = k->secrets;
+        if (s->env && s->value) {
+            k->secrets = s;
+        } else {
+            secret_free(s->value);
+            free(s->env);
+            free(s);
+        }
+    }
+    return strdup(value);
+}
+
+/* NULL with errno; EFBIG above KEY_BYTES_MAX. */
+static char *secret_from_file(const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char *text;
+    size_t n = 0;
+    ssize_t got = 1;
+
+    if (fd < 0)
+        return NULL;
+    text = calloc(1, KEY_BYTES_MAX + 2);
+    while (text && n <= KEY_BYTES_MAX && got > 0) {
+        got = read(fd, text + n, KEY_BYTES_MAX + 1 - n);
+        n += got > 0 ? (size_t)got : 0;
+    }
+    if (text && (got < 0 || n > KEY_BYTES_MAX)) {
+        const int e = got < 0 ? errno : EFBIG;
+
+        explicit_bzero(text, n);
+        free(text);
+        text = NULL;
+        errno = e;
+    }
+    close(fd);
+    return text;
+}
+
+/* ---- keys ---- */
+
+static bool add_auth(struct fetch_headers *h, enum quirk_auth style, struct span secret)
+{
+    static const char *const names[] = {
+        [AUTH_BEARER] = "Authorization", [AUTH_X_API_KEY] = "x-api-key", [AUTH_API_KEY] = "api-key",
+        [AUTH_X_GOOG_API_KEY] = "x-goog-api-key",
+    };
+    char bearer[KEY_BYTES_MAX + 8];
+    bool ok;
+
+    if (style == AUTH_NONE || !secret.n)
+        return true;
+    if (style != AUTH_BEARER)
+        return fetch_headers_add(h, names[style], secret);
+    const int n = snprintf(bearer, sizeof(bearer), "Bearer %.*s", SPAN_FMT(secret));
+    ok = n > 0 && (size_t)n < sizeof(bearer) &&
+         fetch_headers_add(h, names[style], (struct span){ bearer, (size_t)n });
+    explicit_bzero(bearer, sizeof(bearer));
+    return ok;
+}
+
+static struct fetch_headers *headers_for(const struct provider *p, struct span secret, const char *accept)
+{
+    struct fetch_headers *h = fetch_headers_new();
+
+    if (h && fetch_headers_add(h, "Content-Type", SPAN_LIT("application/json")) &&
+        fetch_headers_add(h, "Accept", span_str(accept)) && add_auth(h, p->quirks.auth_style, secret))
+        return h;
+    fetch_headers_free(h);
+    return NULL;
+}
+
+static bool key_add(struct provider *p, struct span secret)
+{
+    struct key *k = &p->keys[p->n_keys];
+
+    k->whole = headers_for(p, secret, "application/json");
+    k->stream = headers_for(p, secret, "text/event-stream");
+    p->n_keys++;    /* also when half made, so that it is freed */
+    return k->whole && k->stream;
+}
+
+static bool is_key(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] <= 0x20 || (unsigned char)s.p[i] > 0x7e)
+            return false;
+    return s.n > 0 && s.n <= KEY_BYTES_MAX;
+}
+
+/* A file may end in line ends. */
+static struct span trimmed(const char *z)
+{
+    struct span s = span_trim(span_str(z));
+
+    while (s.n && (s.p[s.n - 1] == '\n' || s.p[s.n - 1] == '\r' || s.p[s.n - 1] == ' '))
+        s.n--;
+    return s;
+}
+
+/* One secret of the config. False: no memory. */
+static bool key_load(struct provider *p, const struct config_secret *c, struct provider_keyring *ring, const char *at,
+                     struct problems *ps)
+{
+    char *text = c->env ? secret_from_env(ring, c->env) : secret_from_file(c->file);
+    const char *name = c->env ? c->env : c->file;
+    const struct span secret = trimmed(text);
+    bool ok = true;
+
+    if (!text && c->env)
+        problem_add(ps, PROBLEM_WARNING, at, "export it before the start, or name a file", "the environment variable %s "
+                    "is not set", name);
+    else if (!text)
+        problem_add(ps, PROBLEM_WARNING, at, NULL, "cannot read the key file %s: %s", name, strerror(errno));
+    else if (!is_key(secret))
+        problem_add(ps, PROBLEM_WARNING, at, NULL, "%s holds no key: one run of printable characters is expected", name);
+    else
+        ok = key_add(p, secret);
+    secret_free(text);
+    return ok;
+}
+
+static bool keys_load(struct provider *p, const struct config_provider *c, struct provider_keyring *ring,
+                      const char *pointer, struct problems *ps)
+{
+    const size_t warned = ps->warnings;
+
+    p->keyless = c->n_keys == 0;
+    p->keys = calloc(c->n_keys ? c->n_keys : 1, sizeof(*p->keys));
+    if (!p->keys)
+        return false;
+    if (p->keyless)
+        return key_add(p, SPAN_NONE);
+    for (size_t i = 0; i < c->n_keys; i++) {
+        char at[JSON_POINTER_ROOM];
+
+        snprintf(at, sizeof(at), "%s/keys", pointer);
+        json_at_index(at, sizeof(at), i);
+        if (!key_load(p, &c->keys[i], ring, at, ps))
+            return false;
+    }
+    p->off = p->n_keys == 0;
+    if (p->off && ps->warnings - warned > 1)
+        problem_warning(ps, pointer, "has no key at all: the provider is off and its steps are skipped");
+    return true;
+}
+
+/* ---- addresses ---- */
+
+static void targets_free(struct fetch_target *targets[PROVIDER_PATHS])
+{
+    for (size_t i = 0; i < PROVIDER_PATHS; i++)
+        fetch_target_free(targets[i]);
+}
+
+/* "https://api.x.ai" of a base without a path, where a quirk may have one to add. */
+static bool has_path(const char *base)
+{
+    const size_t at = span_find_span(span_str(base), SPAN_LIT("://"));
+    const struct span rest = span_skip(span_str(base), at + 3);
+    const size_t slash = span_find(rest, '/');
+
+    return slash + 1 < rest.n;
+}
+
+static void host_of(const char *origin, char *out, size_t room)
+{
+    const size_t at = span_find_span(span_str(origin), SPAN_LIT("://"));
+    const struct span host = span_skip(span_str(origin), at + 3);
+    size_t n = host.n && host.p[0] == '[' ? span_find(host, ']') : span_find(host, ':');
+
+    snprintf(out, room, "%.*s", SPAN_FMT(span_first(host, n)));
+}
+
+/* The quirks come between: they depend on the host and may add a path. */
+static bool address_load(struct provider *p, const struct config_provider *c, const char *pointer, struct problems *ps)
+{
+    const unsigned flags = c->allow_http ? FETCH_ALLOW_HTTP : 0;
+    char at[JSON_POINTER_ROOM], why[160], host[256] = "", path[128];
+    struct fetch_target *probe = NULL;
+    bool ok;
+
+    snprintf(at, sizeof(at), "%s/base_url", pointer);
+    if (c->base_url) {
+        probe = fetch_target_new(c->base_url, "", NULL, c->ca_file, flags, why, sizeof(why));
+        if (!probe) {
+            problem_error(ps, at, "%s", why);
+            return false;
+        }
+        if (span_ends(span_str(fetch_target_path(probe)), SPAN_LIT("/chat/completions")))
+            problem_add(ps, PROBLEM_ERROR, at, "end it before /chat/completions", "is a whole endpoint, not a base");
+        if (!span_starts(span_str(fetch_target_origin(probe)), SPAN_LIT("unix:")))
+            host_of(fetch_target_origin(probe), host, sizeof(host));
+        p->origin = strdup(fetch_target_origin(probe));
+        fetch_target_free(probe);
+    } else {
+        p->origin = strdup("engine");
+    }
+    snprintf(at, sizeof(at), "%s/quirks", pointer);
+    ok = p->origin && quirks_known(&p->quirks, *host ? host : NULL, c->dialect) &&
+         quirks_read(&p->quirks, c->quirks, at, ps);
+    for (size_t i = 0; ok && c->base_url && i < PROVIDER_PATHS; i++) {
+        snprintf(path, sizeof(path), "%s%s", has_path(c->base_url) ? "" : p->quirks.base_path, path_of[i]);
+        p->targets[i] = fetch_target_new(c->base_url, path, NULL, c->ca_file, flags, why, sizeof(why));
+        ok = p->targets[i] != NULL;
+    }
+    return ok;
+}
+
+bool provider_bind_engine(struct provider *p, const char *model, const char *socket_path)
+{
+    struct engine_socket *e = calloc(1, sizeof(*e));
+    char why[160];
+    bool ok;
+
+    if (!e)
+        return false;
+    e->next = p->engines;
+    p->engines = e;
+    e->model = strdup(model);
+    ok = e->model != NULL;
+    for (size_t i = 0; ok && i < PROVIDER_PATHS; i++) {
+        e->targets[i] = fetch_target_new("http://localhost/v1", path_of[i], socket_path, NULL, 0, why, sizeof(why));
+        ok = e->targets[i] != NULL;
+    }
+    return ok;
+}
+
+static const struct fetch_target *target_of(const struct provider *p, enum provider_path path, struct span model)
+{
+    if (p->targets[path])
+        return p->targets[path];
+    for (const struct engine_socket *e = p->engines; e; e = e->next)
+        if (span_is(model, e->model))
+            return e->targets[path];
+    return NULL;
+}
+
+/* ---- the public part ---- */
+
+struct provider *provider_new(const struct config_provider *c, struct provider_keyring *ring, const char *pointer,
+                              struct problems *ps)
+{
+    const size_t errors = ps->errors;
+    struct provider *p = calloc(1, sizeof(*p));
+
+    if (!p)
+        return NULL;
+    p->name = strdup(c->name);
+    p->dialect = strdup(c->dialect);
+    p->local = c->placement_local;
+    p->connect_ms = c->connect_ms;
+    p->first_byte_ms = c->first_byte_ms;
+    p->answer_ms = c->answer_ms;
+    p->idle_ms = c->idle_ms;
+    if (!p->name || !p->dialect || !address_load(p, c, pointer, ps) || !keys_load(p, c, ring, pointer, ps) ||
+        ps->errors > errors) {
+        provider_free(p);
+        return NULL;
+    }
+    return p;
+}
+
+void provider_free(struct provider *p)
+{
+    if (!p)
+        return;
+    for (size_t i = 0; i < p->n_keys; i++) {
+        fetch_headers_free(p->keys[i].whole);
+        fetch_headers_free(p->keys[i].stream);
+    }
+    while (p->engines) {
+        struct engine_socket *e = p->engines;
+
+        p->engines = e->next;
+        targets_free(e->targets);
+        free(e->model);
+        free(e);
+    }
+    targets_free(p->targets);
+    free(p->keys);
+    free(p->name);
+    free(p->dialect);
+    free(p->origin);
+    free(p);
+}
+
+const char *provider_name(const struct provider *p) { return p->name; }
+const char *provider_dialect(const struct provider *p) { return p->dialect; }
+const struct quirks *provider_quirks(const struct provider *p) { return &p->quirks; }
+bool provider_is_local(const struct provider *p) { return p->local; }
+const char *provider_origin(const struct provider *p) { return p->origin; }
+size_t provider_keys(const struct provider *p) { return p->keyless ? 0 : p->n_keys; }
+
+static int64_t aside_until(const struct key *k)
+{
+    return atomic_load_explicit(&k->aside_until_ms, memory_order_relaxed);
+}
+
+enum provider_state provider_state(const struct provider *p, int64_t now_ms)
+{
+    if (p->off)
+        return PROVIDER_OFF;
+    if (p->keyless)
+        return PROVIDER_ON;
+    for (size_t i = 0; i < p->n_keys; i++)    /* one that is only rate limited is not refused */
+        if (aside_until(&p->keys[i]) <= now_ms ||
+            !atomic_load_explicit(&p->keys[i].aside_ms, memory_order_relaxed))
+            return PROVIDER_ON;
+    return PROVIDER_REFUSED;
+}
+
+/* In turn, but those set aside last, the soonest free first. */
+static size_t key_choose(struct provider *p, int64_t now_ms)
+{
+    const unsigned turn = atomic_fetch_add_explicit(&p->next_key, 1, memory_order_relaxed);
+    size_t best = turn % p->n_keys;
+
+    for (size_t i = 0; i < p->n_keys; i++) {
+        const size_t at = (turn + i) % p->n_keys;
+
+        if (aside_until(&p->keys[at]) <= now_ms)
+            return at;
+        if (aside_until(&p->keys[at]) < aside_until(&p->keys[best]))
+            best = at;
+    }
+    return best;
+}
+
+bool provider_prepare(struct provider *p, enum provider_path path, struct span model, bool stream, int64_t now_ms,
+                      struct fetch_spec *spec, int *key)
+{
+    const struct fetch_target *t = target_of(p, path, model);
+    size_t i;
+
+    if (p->off || !t)
+        return false;
+    i = p->n_keys > 1 ? key_choose(p, now_ms) : 0;
+    *key = p->keyless ? PROVIDER_KEY_NONE : (int)i;
+    spec->target = t;
+    spec->headers = stream ? p->keys[i].stream : p->keys[i].whole;
+    spec->method = path == PROVIDER_MODELS ? FETCH_GET : FETCH_POST;
+    spec->connect_ms = p->connect_ms;
+    spec->first_byte_ms = stream ? p->first_byte_ms : 0;
+    spec->total_ms = stream ? 0 : p->answer_ms;
+    spec->idle_ms = p->idle_ms;
+    return true;
+}
+
+static bool other_key_free(const struct provider *p, int64_t now_ms)
+{
+    for (size_t i = 0; i < p->n_keys; i++)
+        if (aside_until(&p->keys[i]) <= now_ms)
+            return true;
+    return false;
+}
+
+bool provider_key_refused(struct provider *p, int key, int64_t now_ms)
+{
+    struct key *k;
+    int64_t aside;
+
+    if (key < 0 || (size_t)key >= p->n_keys)
+        return false;
+    k = &p->keys[key];
+    aside = atomic_load_explicit(&k->aside_ms, memory_order_relaxed);
+    if (!aside || aside_until(k) <= now_ms) {    /* else a call that was under way with it: nothing new */
+        aside = !aside ? ASIDE_MS : aside * 2 < ASIDE_MAX_MS ? aside * 2 : ASIDE_MAX_MS;
+        atomic_store_explicit(&k->aside_ms, aside, memory_order_relaxed);
+        atomic_store_explicit(&k->aside_until_ms, now_ms + aside, memory_order_relaxed);
+    }
+    return other_key_free(p, now_ms);
+}
+
+bool provider_key_limited(struct provider *p, int key, int64_t now_ms, int64_t until_ms)
+{
+    if (key < 0 || (size_t)key >= p->n_keys)
+        return false;
+    if (aside_until(&p->keys[key]) < until_ms)
+        atomic_store_explicit(&p->keys[key].aside_until_ms, until_ms, memory_order_relaxed);
+    return other_key_free(p, now_ms);
+}
+
+void provider_key_worked(struct provider *p, int key)
+{
+    if (key < 0 || (size_t)key >= p->n_keys || !atomic_load_explicit(&p->keys[key].aside_ms, memory_order_relaxed))
+        return;
+    atomic_store_explicit(&p->keys[key].aside_ms, 0, memory_order_relaxed);
+    atomic_store_explicit(&p->keys[key].aside_until_ms, 0, memory_order_relaxed);
+}
