@@ -118,8 +118,9 @@ def write_model(m, spec, folder):
     dump(f"{folder}/model.safetensors.index.json",
          {"metadata": {"total_size": total}, "weight_map": {n: shard for n in names}}, None)
     dump(f"{folder}/config.json", m.config)
+    # do_sample false, unlike the release: models this small should be asked greedily unless the caller says otherwise
     dump(f"{folder}/generation_config.json", {"_from_model_config": True, "bos_token_id": 0, "eos_token_id": 1,
-                                              "do_sample": True, "temperature": 1.0, "top_p": 1.0})
+                                              "do_sample": False, "temperature": 1.0, "top_p": 1.0})
     dump(f"{folder}/tokenizer.json", spec, None)
     special = lambda t: {"__type": "AddedToken", "content": t, "lstrip": False, "normalized": True,
                          "rstrip": False, "single_word": False}

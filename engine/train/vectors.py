@@ -2,6 +2,7 @@
 
 Usage: vectors.py random            writes models/tiny-random, models/tiny-random-k16 and their vectors
        vectors.py chat MODEL...     writes a short vector (one chat prompt) for each named trained model
+       vectors.py tokens MODEL      writes vectors/tokens.jsonl: texts and chats with their ids
 Every vector is computed by reference.py and checked against model.py before it is written.
 """
 import json
@@ -92,11 +93,32 @@ def write_chat(name):
     write_vector(name, tokens, list(range(len(tokens) - 12, len(tokens))), "a chat of two turns", messages=messages)
 
 
+TEXTS = ("", " ", "Hello world", "What is 17 + 25?", "1234567 12 3.14 ½²३ ٣٤٥", "a  b   c", "trailing   ", "tab\t\tx",
+         "a\n\nb", "x;\n\ny", "  \n  \n  z", "a \r\n b", "\r\n\r\n", "don't can't \"quoted\" (bar) {\"name\": \"Anna\"}", "$var @user #tag 5%",
+         "naïve café Ünïcode e\u0301", "漢字かなカナ・中黒 mixed漢字abc123", "Привет, мир! Γειά", "🙂🙂 ok 👩\u200d👩\u200d👧", "\u00a0nbsp\u3000ideographic\u2028line",
+         "\x1c\x1f\x00 control", "<think>not a marker</think>", tok.USER + "typed by a user" + tok.EOS, "a_b-c.d/e\\f", "...!!!\n", " .\n x", "१२३४ abc")
+CHATS = ([{"role": "user", "content": "Hi"}], [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "7*8"}],
+         [{"role": "user", "content": "Capital of France?"}, {"role": "assistant", "content": "Paris"},
+          {"role": "user", "content": "and <｜User｜> of Italy?"}])
+
+
+def write_tokens(name):
+    t = tok.Tokenizer.load(f"{MODELS}/{name}")
+    with open(f"{MODELS}/vectors/tokens.jsonl", "w", encoding="utf-8") as f:
+        for s in TEXTS:
+            assert "".join(tok.pieces(s)) == s and t.decode(t.encode(s)) == s
+            f.write(json.dumps({"model": name, "text": s, "pieces": tok.pieces(s), "ids": t.encode(s)}) + "\n")
+        for c in CHATS:
+            f.write(json.dumps({"model": name, "messages": c, "ids": t.chat(c)}) + "\n")
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["random"]:
         write_random()
     elif sys.argv[1:2] == ["chat"]:
         for arg in sys.argv[2:]:
             write_chat(arg)
+    elif sys.argv[1:2] == ["tokens"]:
+        write_tokens(sys.argv[2])
     else:
         sys.exit(__doc__)
