@@ -84,9 +84,9 @@ struct span book_name(const struct book *b)
 
 int64_t book_age_days(const struct book *b, int64_t now_ms)
 {
-    const int64_t age = now_ms / DAY_MS - b->read_on_day;
+    const int64_t today = now_ms / DAY_MS;
 
-    return b->read_on_day == INT64_MIN || age < 0 ? -1 : age;
+    return b->read_on_day == INT64_MIN || today < b->read_on_day ? -1 : today - b->read_on_day;
 }
 
 size_t book_count(const struct book *b)

@@ -468,6 +468,8 @@ static void read_version(struct reader *rd, const json_t *obj, struct book_versi
         FAULT_AT(rd, "from", "\"%.*s\" is no time in UTC, such as \"2026-04-24T00:00:00Z\"", SPAN_FMT(from));
     if (until.p && !zone_parse_time(until, &v->until_ms))
         FAULT_AT(rd, "until", "\"%.*s\" is no time in UTC, such as \"2026-04-24T00:00:00Z\"", SPAN_FMT(until));
+    else if (until.p && v->until_ms <= v->from_ms)
+        FAULT_AT(rd, "until", "is not after \"from\"");
     if (source.p && span_trim(source).n == 0)
         FAULT_AT(rd, "source", "is empty: say where and when the figures were read");
     v->source = keep(rd, source);

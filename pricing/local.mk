@@ -9,3 +9,24 @@ libpricing_a_SOURCES = \
 	pricing/estimate.c pricing/estimate.h
 libpricing_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 EXTRA_DIST += pricing/prices.json
+
+PRICING_TESTS = pricing/test_price pricing/test_book pricing/test_window pricing/test_zone pricing/test_estimate
+check_PROGRAMS += $(PRICING_TESTS)
+TESTS += $(PRICING_TESTS)
+PRICING_TEST_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CMOCKA_CFLAGS)
+PRICING_TEST_LIBS = libpricing.a $(BASE_LIBS) $(TEST_LIBS)
+pricing_test_price_SOURCES = pricing/test_price.c pricing/testing.h
+pricing_test_price_CFLAGS = $(PRICING_TEST_CFLAGS)
+pricing_test_price_LDADD = $(PRICING_TEST_LIBS)
+pricing_test_book_SOURCES = pricing/test_book.c pricing/testing.h
+pricing_test_book_CFLAGS = $(PRICING_TEST_CFLAGS)
+pricing_test_book_LDADD = $(PRICING_TEST_LIBS)
+pricing_test_window_SOURCES = pricing/test_window.c pricing/testing.h
+pricing_test_window_CFLAGS = $(PRICING_TEST_CFLAGS)
+pricing_test_window_LDADD = $(PRICING_TEST_LIBS)
+pricing_test_zone_SOURCES = pricing/test_zone.c pricing/testing.h
+pricing_test_zone_CFLAGS = $(PRICING_TEST_CFLAGS)
+pricing_test_zone_LDADD = $(PRICING_TEST_LIBS)
+pricing_test_estimate_SOURCES = pricing/test_estimate.c pricing/testing.h
+pricing_test_estimate_CFLAGS = $(PRICING_TEST_CFLAGS)
+pricing_test_estimate_LDADD = $(PRICING_TEST_LIBS)
