@@ -40,3 +40,11 @@ gateway/defaults_bundled.c: $(DEFAULTS) schemas/bundle.sh
 CLEANFILES += gateway/defaults_bundled.c
 libgateway_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS) $(CURL_CFLAGS) $(SSL_CFLAGS) $(SQLITE_CFLAGS) \
 	$(PCRE2_CFLAGS)
+
+GATEWAY_LIBS = libgateway.a libledger.a libupstream.a libpolicy.a libpricing.a $(BASE_LIBS) \
+	$(CURL_LIBS) $(EVENT_LIBS) $(SSL_LIBS) $(SQLITE_LIBS) $(PCRE2_LIBS) -lz
+
+bin_PROGRAMS += tollgate
+tollgate_SOURCES = gateway/main.c
+tollgate_CFLAGS = $(AM_CFLAGS)
+tollgate_LDADD = $(GATEWAY_LIBS)

@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/problem.h"
 #include "gateway/commands/commands.h"
-#include "gateway/commands/create_key.h"
+#include "gateway/ledger/accounts.h"
 #include "gateway/server/devca.h"
+#include "gateway/server/digest.h"
 #include "schemas/bundled.h"
 
 #define CERTIFICATE_DAYS 825    /* what clients accept at most from an authority of one's own */
@@ -134,20 +136,28 @@ static void write_config(const struct init *in, int port, struct buf *b)
     buf_add_str(b, "  }\n}\n");
 }
 
-static bool make_key(const struct init *in, const char *config)
+static bool make_key(const struct init *in)
 {
-    char key[KEY_TEXT_BYTES + 2];
+    char path[PATH_MAX], text[KEY_TEXT_BYTES + 2] = "";
+    struct accounts *accounts;
+    struct key_info info;
     struct problems ps;
     bool ok;
 
     problems_init(&ps);
-    ok = create_key(config, SPAN_LIT("demo"), SPAN_LIT("first"), key, &ps);
+    snprintf(path, sizeof path, "%s/tollgate.db", in->dir);
+    accounts = accounts_open(path, true, &ps);
     problems_print(&ps, stderr);
     problems_free(&ps);
-    if (!ok)
-        return false;
-    key[KEY_TEXT_BYTES] = '\n';
-    return write_file(in, "key.txt", (struct span){ key, KEY_TEXT_BYTES + 1 }, 0600);
+    ok = accounts && accounts_key_create(accounts, SPAN_LIT("demo"), SPAN_LIT("first"), clock_wall_ms(), &info, text) ==
+                         ACCOUNTS_OK;
+    if (accounts && !ok)
+        fprintf(stderr, "init: no key could be made: %s\n", accounts_error(accounts));
+    accounts_close(accounts);
+    text[KEY_TEXT_BYTES] = '\n';
+    ok = ok && write_file(in, "key.txt", (struct span){ text, KEY_TEXT_BYTES + 1 }, 0600);
+    digest_wipe(text, sizeof text);
+    return ok;
 }
 
 static void say_next(const struct init *in, const char *config, int port)
@@ -189,7 +199,7 @@ static int init(struct init *in, int port)
     buf_init(&b, 65536);
     write_config(in, port, &b);
     ok = write_file(in, "prices.json", prices, 0644) && write_file(in, "policy.json", policy, 0644) &&
-         write_file(in, CONFIG_FILE_DEFAULT, buf_span(&b), 0644) && make_key(in, config);
+         write_file(in, CONFIG_FILE_DEFAULT, buf_span(&b), 0644) && make_key(in);
     buf_free(&b);
     if (ok)
         say_next(in, config, port);
