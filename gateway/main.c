@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config.h"
+#include <config.h>    /* the build's: PACKAGE_VERSION; gateway/config.h is another */
 #include "gateway/commands/commands.h"
 
 static const struct {

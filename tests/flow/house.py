@@ -23,7 +23,7 @@ BUILD = os.environ.get("top_builddir", os.path.join(os.path.dirname(__file__), "
 SOURCE = os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "../.."))
 TOLLGATE = os.path.join(BUILD, "tollgate")
 ENGINE = os.path.join(BUILD, "tollgate-engine")
-MOCK = os.path.join(BUILD, "tests/mock/mock_upstream")
+MOCK = os.path.join(BUILD, "tests/mock_upstream")
 # Sanitizers slow everything down; a test states times for a plain build.
 PATIENCE = float(os.environ.get("FLOW_PATIENCE", "1"))
 
