@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/problem.h"
 #include "gateway/commands/commands.h"
+#include "gateway/config.h"
 #include "gateway/ledger/accounts.h"
 #include "gateway/server/devca.h"
 #include "gateway/server/digest.h"

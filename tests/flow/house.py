@@ -167,7 +167,8 @@ class House:
         self.env = dict(os.environ, **(env or {}))
         subprocess.run([TOLLGATE, "init", "--port", "1", "--models", os.path.join(SOURCE, "engine/models"), self.dir],
                        check=True, stdout=subprocess.DEVNULL, env=self.env)
-        self.key = open(os.path.join(self.dir, "key.txt")).read().strip()
+        with open(self.path("key.txt")) as f:
+            self.key = f.read().strip()
         self.config = {
             "listen": [{"address": "127.0.0.1:0", "tls": {"certificate": "cert.pem", "key": "key.pem"}}],
             "admin": {"address": "127.0.0.1:0"}, "workers": workers, "ledger": {"sqlite": "tollgate.db"},
