@@ -54,3 +54,11 @@ bin_PROGRAMS += tollgate-engine
 tollgate_engine_SOURCES = engine/main.c
 tollgate_engine_CFLAGS = $(AM_CFLAGS)
 tollgate_engine_LDADD = $(ENGINE_LIBS)
+
+# Tests of the numbers: models of random weights are written by testmodel.c.
+ENGINE_MODEL_TESTS = engine/test_forward
+check_PROGRAMS += $(ENGINE_MODEL_TESTS)
+TESTS += $(ENGINE_MODEL_TESTS)
+engine_test_forward_SOURCES = engine/test_forward.c engine/testmodel.c engine/testmodel.h
+engine_test_forward_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CMOCKA_CFLAGS)
+engine_test_forward_LDADD = $(ENGINE_LIBS) $(CMOCKA_LIBS)
