@@ -56,9 +56,20 @@ tollgate_engine_CFLAGS = $(AM_CFLAGS)
 tollgate_engine_LDADD = $(ENGINE_LIBS)
 
 # Tests of the numbers: models of random weights are written by testmodel.c.
-ENGINE_MODEL_TESTS = engine/test_forward
+ENGINE_MODEL_TESTS = engine/test_numbers engine/cpu/test_kernels engine/cpu/test_ops engine/test_forward
 check_PROGRAMS += $(ENGINE_MODEL_TESTS)
 TESTS += $(ENGINE_MODEL_TESTS)
+ENGINE_TEST_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CMOCKA_CFLAGS)
+ENGINE_TEST_LIBS = $(ENGINE_LIBS) $(CMOCKA_LIBS)
+engine_test_numbers_SOURCES = engine/test_numbers.c
+engine_test_numbers_CFLAGS = $(ENGINE_TEST_CFLAGS)
+engine_test_numbers_LDADD = $(ENGINE_TEST_LIBS)
+engine_cpu_test_kernels_SOURCES = engine/cpu/test_kernels.c
+engine_cpu_test_kernels_CFLAGS = $(ENGINE_TEST_CFLAGS)
+engine_cpu_test_kernels_LDADD = $(ENGINE_TEST_LIBS)
+engine_cpu_test_ops_SOURCES = engine/cpu/test_ops.c
+engine_cpu_test_ops_CFLAGS = $(ENGINE_TEST_CFLAGS)
+engine_cpu_test_ops_LDADD = $(ENGINE_TEST_LIBS)
 engine_test_forward_SOURCES = engine/test_forward.c engine/testmodel.c engine/testmodel.h
-engine_test_forward_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CMOCKA_CFLAGS)
-engine_test_forward_LDADD = $(ENGINE_LIBS) $(CMOCKA_LIBS)
+engine_test_forward_CFLAGS = $(ENGINE_TEST_CFLAGS)
+engine_test_forward_LDADD = $(ENGINE_TEST_LIBS)
