@@ -30,6 +30,12 @@ libgateway_a_SOURCES = \
 	gateway/commands/connect.c \
 	gateway/commands/explain.c \
 	gateway/commands/init.c \
+	gateway/commands/audit.c \
+	gateway/commands/budgets.c \
+	gateway/commands/cli.c gateway/commands/cli.h \
+	gateway/commands/costs.c \
+	gateway/commands/keys.c \
+	gateway/commands/table.c gateway/commands/table.h \
 	gateway/commands/serve.c
 nodist_libgateway_a_SOURCES = gateway/defaults_bundled.c
 

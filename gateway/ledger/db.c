@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "gateway/ledger/migrate.h"
 
 static bool set_up(sqlite3 *db, enum db_mode mode)
@@ -134,31 +136,45 @@ static int serve_file(const char *path, int flags)
     return open(name, flags | O_CLOEXEC, 0600);
 }
 
-int db_serve_lock(const char *path, struct problems *ps)
+int db_serve_lock(const char *path, int64_t now_ms, struct problems *ps)
 {
-    int fd = serve_file(path, O_RDWR | O_CREAT);
+    int fd = serve_file(path, O_RDWR | O_CREAT), tries = 10;
+    const struct timespec pause = { 0, 20 * 1000000 };
 
     ps->file = path;
     if (fd < 0) {
         problem_error(ps, "", "the file %s beside the ledger cannot be made: %s", DB_SERVE_SUFFIX, strerror(errno));
         return -1;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)    /* of the open file: the kernel drops it with the process, however it ends */
-        return fd;
-    problem_add(ps, PROBLEM_ERROR, "", "stop it, or give this one a ledger of its own",
-                "another tollgate serves with this ledger");
-    close(fd);
-    return -1;
+    /* Of the open file: the kernel drops it with the process, however that ends. An audit that asks whether somebody
+     * serves has it for a moment: hence more than one try. */
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0 && --tries)
+        nanosleep(&pause, NULL);
+    if (!tries) {
+        problem_add(ps, PROBLEM_ERROR, "", "stop it, or give this one a ledger of its own",
+                    "another tollgate serves with this ledger");
+        close(fd);
+        return -1;
+    }
+    if (ftruncate(fd, 0) != 0 || dprintf(fd, "%lld %ld\n", (long long)now_ms, (long)getpid()) < 0)
+        log_warn("ledger: %s%s cannot be written: %s", path, DB_SERVE_SUFFIX, strerror(errno));
+    return fd;
 }
 
-bool db_is_served(const char *path)
+int64_t db_serve_started(const char *path)
 {
     int fd = serve_file(path, O_RDWR);
-    bool served;
+    int64_t since = INT64_MAX;
+    char text[64];
+    ssize_t n;
 
     if (fd < 0)
-        return false;
-    served = flock(fd, LOCK_EX | LOCK_NB) != 0;
+        return since;
+    if (flock(fd, LOCK_SH | LOCK_NB) != 0) {
+        n = read(fd, text, sizeof text - 1);
+        text[n > 0 ? n : 0] = '\0';
+        since = strtoll(text, NULL, 10);    /* 0 when it was not to be written: then all open ones are its own */
+    }
     close(fd);
-    return served;
+    return since;
 }

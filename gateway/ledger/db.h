@@ -39,8 +39,10 @@ void db_column_copy(sqlite3_stmt *st, int i, char *out, size_t room);
 
 /* Is a `tollgate serve` using this ledger? It holds a lock on the file beside it as long as it lives. */
 #define DB_SERVE_SUFFIX "-serve"
-/* Takes that lock: a descriptor to close when done; -1 with a problem when another process has it. */
-int db_serve_lock(const char *path, struct problems *ps);
-bool db_is_served(const char *path);
+/* Takes that lock, and writes who has it since when: a descriptor to close when done; -1 with a problem when another
+ * process has it. */
+int db_serve_lock(const char *path, int64_t now_ms, struct problems *ps);
+/* When the process that serves now took the lock; INT64_MAX when none does. */
+int64_t db_serve_started(const char *path);
 
 #endif

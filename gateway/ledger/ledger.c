@@ -756,7 +756,7 @@ struct ledger *ledger_open(const struct ledger_options *o, struct problems *ps)
     l->stats.healthy = true;
     l->retry_ms = RETRY_FIRST_MS;
 
-    l->serve_fd = db_serve_lock(o->path, ps);
+    l->serve_fd = db_serve_lock(o->path, l->now_ms(l->now_arg), ps);
     if (l->serve_fd >= 0)
         l->store = store_open(o->path, o->durability_power, o->vfs, ps);
     if (!l->store || !make_ready(l, o, ps))

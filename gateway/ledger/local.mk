@@ -1,11 +1,14 @@
 # gateway/ledger/local.mk
 noinst_LIBRARIES += libledger.a
 libledger_a_SOURCES = \
+	gateway/ledger/accounts.c gateway/ledger/accounts.h \
+	gateway/ledger/audit.c gateway/ledger/audit.h \
 	gateway/ledger/budget.c gateway/ledger/budget.h \
 	gateway/ledger/db.c gateway/ledger/db.h \
 	gateway/ledger/keys.c gateway/ledger/keys.h \
 	gateway/ledger/ledger.c gateway/ledger/ledger.h \
 	gateway/ledger/migrate.c gateway/ledger/migrate.h \
+	gateway/ledger/report.c gateway/ledger/report.h \
 	gateway/ledger/rollup.c gateway/ledger/rollup.h \
 	gateway/ledger/row.c gateway/ledger/row.h \
 	gateway/ledger/store.c gateway/ledger/store.h \

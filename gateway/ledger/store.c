@@ -38,7 +38,7 @@ static const char *const statement_sql[STATEMENTS] = {
                     " status, attempts, cost_nano, first_byte_ms, total_ms, tags, session)"
                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
                     " ON CONFLICT DO NOTHING",
-    [END_REQUEST] = "UPDATE requests SET route = ?5, model = ?8, provider = ?9, status = ?11, attempts = ?12,"
+    [END_REQUEST] = "UPDATE requests SET model = ?8, provider = ?9, status = ?11, attempts = ?12,"
                     " cost_nano = ?13, first_byte_ms = ?14, total_ms = ?15 WHERE id = ?1 AND status IS NULL",
     [PUT_ATTEMPT] = "INSERT INTO attempts (request_id, n, provider, model, model_returned, started_ms, ended_ms, status,"
                     " verdict, input, cache_read, cache_write_5m, cache_write_1h, output, reasoning, extras, usage_source,"

@@ -1,0 +1,48 @@
+/* cli.c - errors of usage, and the ledger's path out of the config. */
+#include "gateway/commands/cli.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+int cli_wrong(const char *command, const char *fmt, ...)
+{
+    va_list args;
+
+    fprintf(stderr, "tollgate %s: ", command);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fprintf(stderr, "\n`tollgate %s --help` says more.\n", command);
+    return 2;
+}
+
+int cli_wrong_option(const char *command, int argc, char **argv, int c)
+{
+    const char *at = optind > 0 && optind <= argc ? argv[optind - 1] : "";
+
+    return cli_wrong(command, c == ':' ? "%s needs a value" : "there is no option %s here", at);
+}
+
+int cli_failed(const struct problems *ps)
+{
+    problems_print(ps, stderr);
+    return 1;
+}
+
+char *cli_ledger_path(const char *config)
+{
+    struct problems ps;
+    struct config *c;
+    char *path = NULL;
+
+    problems_init(&ps);
+    c = config_load(config, &ps);
+    if (c)
+        path = strdup(c->ledger_sqlite);
+    else
+        problems_print(&ps, stderr);
+    config_free(c);
+    problems_free(&ps);
+    return path;
+}

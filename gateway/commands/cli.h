@@ -1,0 +1,19 @@
+/* cli.h - what commands that work on the ledger have in common. */
+#ifndef TOLLGATE_GATEWAY_COMMANDS_CLI_H
+#define TOLLGATE_GATEWAY_COMMANDS_CLI_H
+
+#include "gateway/commands/table.h"
+#include "gateway/config.h"
+
+/* "tollgate keys: TEXT" and where to read more, on stderr; returns 2, the exit status. */
+int cli_wrong(const char *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* For getopt's '?' and ':' (opterr = 0): says which option of argv is meant. Returns 2. */
+int cli_wrong_option(const char *command, int argc, char **argv, int c);
+/* Prints the problems to stderr; returns 1, the exit status. Frees nothing. */
+int cli_failed(const struct problems *ps);
+
+/* The ledger's path of a config file, for free(); NULL when the config has an error (printed). Its warnings are
+ * `check`'s and `serve`'s to say. */
+char *cli_ledger_path(const char *config);
+
+#endif
