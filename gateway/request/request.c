@@ -120,6 +120,8 @@ static void set_timer(struct request *r)
 static struct row_request request_row(const struct request *r, int status)
 {
     const int64_t now = clock_mono_ms();
+    /* An answer that is held goes out right behind its row: its first byte is now. */
+    const int64_t first_ms = r->first_byte_ms < 0 && status == 200 ? now : r->first_byte_ms;
 
     return (struct row_request){
         .id = span_str(r->id), .at_ms = r->at_ms,
@@ -128,7 +130,7 @@ static struct row_request request_row(const struct request *r, int status)
         .model_asked = r->chat.model, .tags = r->tags_json, .session = r->session, .stream = r->chat.stream,
         .model = r->answered_model, .provider = r->answered_provider,
         .status = status, .attempts = r->attempts, .cost_nano = r->cost_nano,
-        .first_byte_ms = r->first_byte_ms < 0 ? -1 : r->first_byte_ms - r->start_ms, .total_ms = now - r->start_ms,
+        .first_byte_ms = first_ms < 0 ? -1 : first_ms - r->start_ms, .total_ms = now - r->start_ms,
     };
 }
 
@@ -480,6 +482,7 @@ static bool do_call(struct request *r, const struct action *act)
     if (r->attempt_live)
         attempt_free(&r->attempt);
     r->attempt_live = true;
+    r->told_tools = false;
     r->attempts++;
     r->answered_model = s->model->name;
     r->answered_provider = s->model->provider;
@@ -690,14 +693,15 @@ static void on_progress(void *ctx, struct attempt *a)
 {
     struct request *r = ctx;
     const int64_t want = machine_wants_chars(&r->machine);
+    const bool new_tools = a->answer.n_tools && !r->told_tools;
 
-    if (!r->committed && a->answer.has_piece && (want >= 0 || a->answer.n_tools)) {
+    if (!r->committed && a->answer.has_piece && (new_tools || (want >= 0 && a->answer.chars >= want))) {
         const struct answer view = openai_answer_view(&a->answer);
-        const struct machine_event ev = { .kind = EVENT_PROGRESS, .n = r->attempt_n, .answer = &view, .chars = a->answer.chars,
-                                  .has_piece = true };
+        const struct machine_event ev = { .kind = EVENT_PROGRESS, .n = r->attempt_n, .answer = &view,
+                                          .chars = a->answer.chars, .has_piece = true };
 
-        if (a->answer.chars >= want || a->answer.n_tools)
-            drive(r, &ev);
+        r->told_tools = a->answer.n_tools > 0;
+        drive(r, &ev);
     }
     if (r->step == STEP_DRIVE && r->committed) {
         reply_pump(r);

@@ -61,6 +61,7 @@ struct request {
     /* The running attempt, and the sums of all. */
     struct attempt attempt;
     bool attempt_live;                 /* `attempt` holds something to free */
+    bool told_tools;                   /* the machine knows that this answer calls tools */
     unsigned attempt_n;
     size_t attempt_step;
     struct budget_hold hold;
