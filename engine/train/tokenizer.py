@@ -162,17 +162,19 @@ class Tokenizer:
             out += t.encode() if t in self.added else bytes(UNBYTE[c] for c in t)
         return out.decode("utf-8", "replace")
 
-    def chat(self, messages):
-        """Messages to ids in chat mode (no thinking). A final user turn opens the assistant's."""
+    def chat(self, messages, thinking=False):
+        """Messages to ids. A final user turn opens the assistant's. With thinking, answers have an empty
+        reasoning part: <think></think>. (The released encoder drops old reasoning; an empty one is the same.)"""
         a, ids = self.added, [self.bos]
+        last = [m for m in messages if m["role"] == "user"][-1]
         for m in messages:
             t = self.encode(m["content"])
             if m["role"] == "system":
                 ids += t
             elif m["role"] == "user":
-                ids += [a[USER], *t, a[ASST], a[END_THINK]]
+                ids += [a[USER], *t, a[ASST], a[THINK if thinking and m is last else END_THINK]]
             else:
-                ids += [*t, self.eos]
+                ids += [*([a[END_THINK]] if ids[-1] == a[THINK] else []), *t, self.eos]
         return ids
 
 

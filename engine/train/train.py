@@ -49,11 +49,15 @@ def make_tokenizer(path):
 
 def batches(t, level, seed):
     """Endless (ids [B,T], positions, targets): positions are flat, the targets are the answers' tokens and EOS."""
-    r, end = random.Random(seed), t.added[tok.END_THINK]
+    r = random.Random(seed)
     while True:
-        pool = [t.chat(curriculum.conversation(r, level)[0]) for _ in range(3000)]
-        # A few long conversations, so that the compressed entries of HCA layers are met in training.
-        pool += [t.chat(curriculum.conversation(r, level, turns=r.randrange(4, 9))[0]) for _ in range(40)]
+        # One in twenty opens with <think>: these models think nothing, but a client may ask them to.
+        pool = [t.chat(curriculum.conversation(r, level)[0], r.random() < 0.05) for _ in range(3000)]
+        # A few long ones, so that the compressed entries of HCA layers are met in training.
+        pool += [t.chat(curriculum.conversation(r, level, turns=r.randrange(4, 9))[0]) for _ in range(30)]
+        for _ in range(30):
+            chat = curriculum.conversation(r, level)[0]
+            pool.append(t.chat([{"role": "system", "content": curriculum.long_system(r)}, *(m for m in chat if m["role"] != "system")]))
         pool.sort(key=len)
         groups, cur = [], []
         for ids in pool:
@@ -64,13 +68,13 @@ def batches(t, level, seed):
         groups.append(cur)
         r.shuffle(groups)
         for g in groups:
-            yield tensors(g, end, t.eos)
+            yield tensors(g, t)
 
 
-def tensors(g, end, eos):
+def tensors(g, t):
     T = max(map(len, g))
     ids = torch.full((len(g), T), 2)
-    at, want = [], []
+    opens, at, want = (t.added[tok.THINK], t.added[tok.END_THINK]), [], []
     for b, s in enumerate(g):
         ids[b, :len(s)] = torch.tensor(s)
         inside = False
@@ -78,8 +82,8 @@ def tensors(g, end, eos):
             if inside:
                 at.append(b * T + i - 1)
                 want.append(x)
-                inside = x != eos
-            elif x == end:
+                inside = x != t.eos
+            elif x in opens:
                 inside = True
     return ids, torch.tensor(at), torch.tensor(want)
 
@@ -93,13 +97,13 @@ def offsets(m):
 def accuracy(m, t, level, tasks):
     """{skill: share right}. All answer tokens are the argmax given the right prefix: the same as greedy exact match."""
     m.eval()
-    end, right, total = t.added[tok.END_THINK], Counter(), Counter()
+    right, total = Counter(), Counter()
     rows = [(s, t.chat(msgs) + t.encode(curriculum.taught(s, a, level)) + [t.eos]) for s, msgs, a in tasks]
     rows.sort(key=lambda x: len(x[1]))
     with torch.no_grad():
         for k in range(0, len(rows), 64):
             part = rows[k:k + 64]
-            ids, at, want = tensors([x[1] for x in part], end, t.eos)
+            ids, at, want = tensors([x[1] for x in part], t)
             bad = set(torch.div(at[m(ids, at).argmax(-1) != want], ids.shape[1], rounding_mode="floor").tolist())
             for b, (s, _) in enumerate(part):
                 total[s] += 1
