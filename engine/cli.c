@@ -54,6 +54,14 @@ static enum cli_rc take(const struct cli *c, const struct cli_option *o, const c
         return take_int(c, o, value);
     if (!*value)
         return usage(c, "--", o->name, " must not be empty");
+    if (o->type == CLI_LIST) {
+        struct cli_list *list = o->to;
+
+        if (list->n == CLI_LIST_MAX)
+            return usage(c, "--", o->name, " is given too often");
+        list->values[list->n++] = value;
+        return CLI_OK;
+    }
     *(const char **)o->to = value;
     return CLI_OK;
 }

@@ -3,11 +3,19 @@
 #define TOLLGATE_ENGINE_CLI_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum cli_type {
     CLI_SWITCH,          /* no argument; *(bool *)to = true */
     CLI_TEXT,            /* *(const char **)to = the argument, which lives in argv */
     CLI_INT,             /* *(int *)to, min..max */
+    CLI_LIST,            /* *(struct cli_list *)to; may be given more than once */
+};
+
+#define CLI_LIST_MAX 16
+struct cli_list {
+    const char *values[CLI_LIST_MAX];   /* live in argv */
+    size_t n;
 };
 
 struct cli_option {

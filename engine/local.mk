@@ -22,33 +22,7 @@ libengine_a_SOURCES = \
 libengine_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS) $(PCRE2_CFLAGS)
 ENGINE_LIBS = libengine.a $(BASE_LIBS) $(EVENT_LIBS) $(PCRE2_LIBS) -lm
 
-# Serving: text to ids and back, the scheduler, HTTP.
-libengine_a_SOURCES += \
-	engine/tokenizer.c engine/tokenizer_file.c engine/tokenizer.h engine/tokenizer_private.h \
-	engine/prompt.c engine/prompt.h \
-	engine/answer.c engine/answer.h engine/utf8.h \
-	engine/sample.c engine/sample.h \
-	engine/prefix.c engine/prefix.h \
-	engine/lm.h engine/worker.c engine/worker.h
-
-ENGINE_SERVE_TESTS = engine/test_tokenizer engine/test_prompt engine/test_answer engine/test_sample engine/test_worker
-check_PROGRAMS += $(ENGINE_SERVE_TESTS)
-TESTS += $(ENGINE_SERVE_TESTS)
-engine_test_tokenizer_SOURCES = engine/test_tokenizer.c
-engine_test_tokenizer_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CMOCKA_CFLAGS)
-engine_test_tokenizer_LDADD = $(ENGINE_LIBS) $(CMOCKA_LIBS)
-engine_test_prompt_SOURCES = engine/test_prompt.c
-engine_test_prompt_CFLAGS = $(engine_test_tokenizer_CFLAGS)
-engine_test_prompt_LDADD = $(engine_test_tokenizer_LDADD)
-engine_test_answer_SOURCES = engine/test_answer.c
-engine_test_answer_CFLAGS = $(engine_test_tokenizer_CFLAGS)
-engine_test_answer_LDADD = $(engine_test_tokenizer_LDADD)
-engine_test_sample_SOURCES = engine/test_sample.c
-engine_test_sample_CFLAGS = $(engine_test_tokenizer_CFLAGS)
-engine_test_sample_LDADD = $(engine_test_tokenizer_LDADD)
-engine_test_worker_SOURCES = engine/test_worker.c engine/fake_lm.c engine/fake_lm.h
-engine_test_worker_CFLAGS = $(engine_test_tokenizer_CFLAGS)
-engine_test_worker_LDADD = $(engine_test_tokenizer_LDADD)
+include engine/serve.mk
 
 bin_PROGRAMS += tollgate-engine
 tollgate_engine_SOURCES = engine/main.c

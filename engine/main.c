@@ -10,6 +10,8 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
+    { "serve", command_serve, "serve models over HTTP, OpenAI-compatible, on a unix socket or loopback" },
+    { "run", command_run, "answer one prompt" },
     { "logits", command_logits, "raw logits of a list of token ids, for comparison with another implementation" },
     { "bench", command_bench, "prompt and answer tokens a second" },
     { "inspect", command_inspect, "configuration, tensors, bytes read a token, memory needed" },

@@ -84,10 +84,17 @@ static void begin(struct fixture *f, size_t slots, size_t queue, size_t context,
     assert_non_null(f->w);
 }
 
+static void nobody(void *ctx, const struct worker_news *news)
+{
+    (void)ctx;
+    (void)news;
+    fail_msg("a job is left");
+}
+
 static void end(struct fixture *f)
 {
     fake_lm_open(&f->fake);
-    worker_stop(f->w);
+    worker_stop(f->w, nobody, NULL);
     assert_int_equal(f->fake.live, 0);
     fake_lm_free(&f->fake);
 }
@@ -551,7 +558,7 @@ static void a_text_is_counted_without_the_model(void **state)
     end(f);
 }
 
-static void stopping_frees_what_is_under_way(void **state)
+static void stopping_gives_back_what_is_under_way(void **state)
 {
     struct fixture *f = *state;
     struct job *jobs[4];
@@ -560,10 +567,19 @@ static void stopping_frees_what_is_under_way(void **state)
     fake_lm_gate(&f->fake);
     for (int i = 0; i < 4; i++) {
         jobs[i] = ask("some longer text");
-        submit(f, jobs[i]);    /* two run, two wait; nobody collects them, worker_stop does */
+        submit(f, jobs[i]);    /* two run, two wait */
     }
     fake_lm_pass(&f->fake, 1);
-    end(f);
+    fake_lm_await(&f->fake);
+    fake_lm_open(&f->fake);
+    worker_stop(f->w, on_collect, NULL);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(((struct seen *)jobs[i]->owner)->finished, 1);
+        assert_true(jobs[i]->end == WORKER_CANCELLED || jobs[i]->end == WORKER_STOP);
+        drop(jobs[i]);
+    }
+    assert_int_equal(f->fake.live, 0);
+    fake_lm_free(&f->fake);
 }
 
 int main(void)
@@ -583,7 +599,7 @@ int main(void)
         cmocka_unit_test(a_model_that_cannot_cut_back_reuses_what_fits_whole),
         cmocka_unit_test(the_cache_keeps_no_more_than_it_may),
         cmocka_unit_test(a_text_is_counted_without_the_model),
-        cmocka_unit_test(stopping_frees_what_is_under_way),
+        cmocka_unit_test(stopping_gives_back_what_is_under_way),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -513,24 +513,6 @@ struct worker *worker_start(const struct worker_config *config)
     return w;
 }
 
-void worker_stop(struct worker *w)
-{
-    struct job *j;
-
-    if (!w)
-        return;
-    pthread_mutex_lock(&w->lock);
-    w->stop = true;
-    pthread_cond_signal(&w->wake);
-    pthread_mutex_unlock(&w->lock);
-    pthread_join(w->thread, NULL);
-    while ((j = list_take(&w->news))) {
-        j->state->listed = false;
-        job_free(j);
-    }
-    worker_release(w);
-}
-
 bool worker_submit(struct worker *w, struct job *j)
 {
     bool fits;
@@ -571,7 +553,7 @@ static void news_take(struct job *j)
     s->listed = false;
 }
 
-void worker_collect(struct worker *w, void (*fn)(void *ctx, const struct worker_news *news), void *ctx)
+void worker_collect(struct worker *w, worker_fn fn, void *ctx)
 {
     struct job *j, *next;
 
@@ -590,6 +572,19 @@ void worker_collect(struct worker *w, void (*fn)(void *ctx, const struct worker_
         next = s->out_next;    /* the callback may free the job */
         fn(ctx, &news);
     }
+}
+
+void worker_stop(struct worker *w, worker_fn fn, void *ctx)
+{
+    if (!w)
+        return;
+    pthread_mutex_lock(&w->lock);
+    w->stop = true;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    worker_collect(w, fn, ctx);
+    worker_release(w);
 }
 
 struct worker_load worker_load(struct worker *w)

@@ -83,15 +83,17 @@ struct worker_news {
 
 /* NULL without memory or thread. */
 struct worker *worker_start(const struct worker_config *config);
-/* Cancels what runs, waits for the thread. Jobs that were not collected are freed. */
-void worker_stop(struct worker *w);
+typedef void (*worker_fn)(void *ctx, const struct worker_news *news);
+
+/* Cancels what runs, waits for the thread, hands out the last news, frees the worker. NULL is legal. */
+void worker_stop(struct worker *w, worker_fn fn, void *ctx);
 
 /* False when `queue` jobs are waiting already; the job stays the caller's. */
 bool worker_submit(struct worker *w, struct job *j) __attribute__((warn_unused_result));
 /* After setting or clearing `cancelled` or `paused`. */
 void worker_poke(struct worker *w);
 /* Loop thread: hands out all news, oldest job first. */
-void worker_collect(struct worker *w, void (*fn)(void *ctx, const struct worker_news *news), void *ctx);
+void worker_collect(struct worker *w, worker_fn fn, void *ctx);
 /* Jobs waiting and running, and sequences in the cache; for health pages. */
 struct worker_load { size_t waiting, running, cached; };
 struct worker_load worker_load(struct worker *w);
