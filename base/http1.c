@@ -6,6 +6,8 @@
  * that is the server's business. */
 #include "base/http1.h"
 
+#include "base/bytes.h"
+
 #define TARGET_MAX 8192u
 #define REQUEST_LINE_MAX (TARGET_MAX + 64)    /* a method of any sense, the version, and the target */
 #define CHUNK_LINE_MAX 256u                   /* a size and its extensions */
@@ -27,10 +29,10 @@ static const bool is_target_char[256] = {
     ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
 };
 
-/* Visible ASCII, space, tab and obs-text (RFC 9110, 5.5). */
-static const bool is_value_char[256] = {
-    ['\t'] = true, [' ' ... '~'] = true, [0x80 ... 0xff] = true,
-};
+static bool is_value_char(char c)    /* visible ASCII, space, tab and obs-text (RFC 9110, 5.5) */
+{
+    return ((unsigned char)c >= ' ' || c == '\t') && c != 0x7f;
+}
 
 static enum http1_rc bad(struct http1_error *err, int status, const char *why)
 {
@@ -65,22 +67,30 @@ static enum http1_rc check_first_byte(char c, struct http1_error *err)
     return HTTP1_OK;
 }
 
-/* A line has ended at `lf`; the request line begins at `first`. HTTP1_OK: it was the empty one behind the fields. */
-static enum http1_rc check_line_end(struct span in, size_t first, size_t lf, struct http1_error *err)
-{
-    if (lf == 0 || in.p[lf - 1] != '\r')
-        return bad(err, 400, "a line ends in a bare line feed");
-    if (lf - 1 == first)
-        return bad(err, 400, "the request line is empty");
-    return lf - 1 > first && in.p[lf - 2] == '\n' ? HTTP1_OK : HTTP1_MORE;
-}
-
-/* Has the request line no end within its limit? Asked once, when the look for a line feed passes that limit. */
-static bool request_line_too_long(struct span in, size_t first, size_t from, size_t lf)
+/* Has the request line no end within its limit? Asked once, when the look for its end goes past that limit. */
+static bool request_line_too_long(struct span in, size_t first, size_t from, size_t to)
 {
     const size_t limit = first + REQUEST_LINE_MAX;
 
-    return from <= limit && lf > limit && span_find(span_skip(span_first(in, limit + 1), first), '\n') > limit - first;
+    return from <= limit && to > limit && span_find(span_skip(span_first(in, limit + 1), first), '\n') > limit - first;
+}
+
+/* Looks for the end of a line from `from` on. HTTP1_OK: *lf is its LF, with a CR before it. */
+static enum http1_rc find_line_end(struct span in, size_t first, size_t from, size_t *lf, struct http1_error *err)
+{
+    const size_t at = (size_t)(bytes_line_end(in.p + from, in.p + in.n) - in.p);
+    const bool is_cr = at < in.n && in.p[at] == '\r';
+
+    if (request_line_too_long(in, first, from, at + is_cr))
+        return bad(err, 414, "the request target is longer than 8 KiB");
+    if (at + is_cr == in.n)
+        return HTTP1_MORE;
+    if (!is_cr)
+        return bad(err, 400, "a line ends in a bare line feed");
+    if (in.p[at + 1] != '\n')
+        return bad(err, 400, "a carriage return stands alone in the head");
+    *lf = at + 1;
+    return HTTP1_OK;
 }
 
 /* HTTP1_OK: in[*first, *end) is the head with its blank line. */
@@ -88,43 +98,31 @@ static enum http1_rc find_end(struct span in, size_t max_bytes, size_t *seen, si
                               struct http1_error *err)
 {
     const bool whole = in.n < max_bytes;
-    size_t from = *seen;
+    enum http1_rc rc = HTTP1_MORE;
+    size_t from, lf;
 
     in = span_first(in, max_bytes);
     if (in.n && check_first_byte(in.p[0], err) == HTTP1_BAD)
         return HTTP1_BAD;
     *first = span_starts(in, SPAN_LIT("\r\n")) ? 2 : 0;    /* RFC 9112, 2.2: an empty line before is skipped */
-    if (from < *first)
-        from = *first;
-    for (;;) {
-        const size_t lf = from + span_find(span_skip(in, from), '\n');
-        enum http1_rc rc;
-
-        if (request_line_too_long(in, *first, from, lf))
-            return bad(err, 414, "the request target is longer than 8 KiB");
-        if (lf >= in.n)
+    for (from = *seen > *first ? *seen : *first; from < in.n; from = lf + 1) {
+        rc = find_line_end(in, *first, from, &lf, err);
+        if (rc != HTTP1_OK)
             break;
-        rc = check_line_end(in, *first, lf, err);
-        if (rc != HTTP1_MORE) {
+        if (lf - 1 == *first)
+            return bad(err, 400, "the request line is empty");
+        if (in.p[lf - 2] == '\n') {
             *end = lf + 1;
-            return rc;
+            return HTTP1_OK;
         }
-        from = lf + 1;
     }
-    *seen = in.n;
+    if (rc == HTTP1_BAD)
+        return rc;
+    *seen = span_ends(in, SPAN_LIT("\r")) ? in.n - 1 : in.n;    /* whether that one stands alone shows later */
     return whole ? HTTP1_MORE : bad(err, 431, "the head of the request is too large");
 }
 
-/* ---- second pass: the request line ---- */
-
-static struct span take_line(struct span *in)    /* without its CRLF, which the first pass has seen */
-{
-    const size_t lf = span_find(*in, '\n');
-    const struct span line = { in->p, lf - 1 };
-
-    *in = span_skip(*in, lf + 1);
-    return line;
-}
+/* ---- second pass: the request line. Each CR is now known to be the end of a line ---- */
 
 static enum http1_rc read_version(struct span v, struct http1_head *head, struct http1_error *err)
 {
@@ -234,23 +232,25 @@ static enum http1_rc read_request_line(struct span line, struct http1_head *head
 
 /* ---- second pass: fields ---- */
 
-static enum http1_rc read_field(struct span line, struct http1_header *h, struct http1_error *err)
+/* One line, off the front of *in. */
+static enum http1_rc take_field(struct span *in, struct http1_header *h, struct http1_error *err)
 {
-    size_t colon = 0;
+    const char *p = in->p, *colon = p, *cr;
 
-    while (colon < line.n && is_tchar[(unsigned char)line.p[colon]])
+    while (is_tchar[(unsigned char)*colon])    /* ends at the line's CR at the latest */
         colon++;
-    if (colon == 0 && (line.p[0] == ' ' || line.p[0] == '\t'))
+    if (*p == ' ' || *p == '\t')
         return bad(err, 400, "a header line is folded");
-    if (colon < line.n && (line.p[colon] == ' ' || line.p[colon] == '\t'))
+    if (*colon == ' ' || *colon == '\t')
         return bad(err, 400, "a header name has a blank in it or before its colon");
-    if (colon == 0 || colon == line.n || line.p[colon] != ':')
+    if (colon == p || *colon != ':')
         return bad(err, 400, "a header line is not \"Name: value\"");
-    h->name = span_first(line, colon);
-    h->value = span_trim(span_skip(line, colon + 1));
-    for (size_t i = colon + 1; i < line.n; i++)
-        if (!is_value_char[(unsigned char)line.p[i]])
-            return bad(err, 400, "a header value holds a control character");
+    cr = bytes_field_end(colon + 1, p + in->n);
+    if (*cr != '\r')
+        return bad(err, 400, "a header value holds a control character");
+    h->name = (struct span){ p, (size_t)(colon - p) };
+    h->value = span_trim((struct span){ colon + 1, (size_t)(cr - colon - 1) });
+    *in = span_skip(*in, (size_t)(cr - p) + 2);
     return HTTP1_OK;
 }
 
@@ -363,12 +363,12 @@ static enum http1_rc read_fields(struct span in, struct http1_head *head, struct
     bool host_seen = false;
     struct options o = { false, false };
 
-    for (struct span line = take_line(&in); line.n; line = take_line(&in)) {
+    while (in.p[0] != '\r') {
         struct http1_header *h = &head->headers[head->n_headers];
 
         if (head->n_headers == HTTP1_HEADERS_MAX)
             return bad(err, 431, "the request has more than 100 headers");
-        if (read_field(line, h, err) != HTTP1_OK || read_meaning(head, h, &host_seen, &o, err) != HTTP1_OK)
+        if (take_field(&in, h, err) != HTTP1_OK || read_meaning(head, h, &host_seen, &o, err) != HTTP1_OK)
             return HTTP1_BAD;
         head->n_headers++;
     }
@@ -394,15 +394,16 @@ enum http1_rc http1_read_head(struct span in, size_t max_bytes, size_t *seen, st
 {
     size_t first, end;
     enum http1_rc rc = find_end(in, max_bytes, seen, &first, &end, err);
-    struct span rest;
+    struct span line;
 
     if (rc != HTTP1_OK)
         return rc;
     head_clear(head);
-    rest = (struct span){ in.p + first, end - first };
-    rc = read_request_line(take_line(&rest), head, err);
+    in = (struct span){ in.p + first, end - first };
+    line = span_first(in, span_find(in, '\r'));
+    rc = read_request_line(line, head, err);
     if (rc == HTTP1_OK)
-        rc = read_fields(rest, head, err);
+        rc = read_fields(span_skip(in, line.n + 2), head, err);
     if (rc == HTTP1_OK)
         *used = end;
     return rc;
@@ -498,7 +499,7 @@ static const char *chunk_extension_byte(struct http1_chunks *c, char ch)
             return "a chunk extension has no name";
     } else if (ch == '\r') {
         c->state = CH_SIZE_LF;
-    } else if (!is_value_char[(unsigned char)ch]) {
+    } else if (!is_value_char(ch)) {
         return "a chunk extension holds a control character";
     }
     return NULL;
@@ -534,7 +535,7 @@ static const char *trailer_byte(struct http1_chunks *c, char ch)
     if (c->state == CH_TRAILER_VALUE) {
         if (ch == '\r')
             c->state = CH_TRAILER_LF;
-        else if (!is_value_char[(unsigned char)ch])
+        else if (!is_value_char(ch))
             return "a trailer value holds a control character";
         return NULL;
     }

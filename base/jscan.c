@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/jbytes.h"
+#include "base/bytes.h"
 
 #define TABLE_INLINE 128u           /* slots that need no memory of their own: bodies of up to 64 keys */
 #define TABLE_KEPT_MAX 4096u        /* slots that survive jscan_reset: 32 KiB */
@@ -183,7 +183,7 @@ static const char *key_done(struct jscan *s, const char *p, size_t n, const char
 /* `p`: behind the opening quote. Most keys are plain and whole in one piece; the others go byte by byte. */
 static const char *key_begin(struct jscan *s, const char *p, const char *end)
 {
-    const char *q = jbytes_plain_end(p, end);
+    const char *q = bytes_plain_end(p, end);
     const size_t n = (size_t)(q - p);
 
     s->key_from = offset_of(s, p);
@@ -211,7 +211,7 @@ static void key_put_code(struct jscan *s, uint32_t code)
 {
     char out[4];
 
-    key_put(s, out, jbytes_put_utf8(code, out));
+    key_put(s, out, bytes_put_utf8(code, out));
 }
 
 /* ---- strings ---- */
@@ -301,7 +301,7 @@ static const char *string_done(struct jscan *s, const char *next)
 static const char *in_string(struct jscan *s, const char *p, const char *end)
 {
     for (;;) {
-        const char *q = jbytes_plain_end(p, end);
+        const char *q = bytes_plain_end(p, end);
 
         if (s->in_key && offset_of(s, q) - s->key_from > s->limits.key_bytes)
             return key_too_long(s);
@@ -570,7 +570,7 @@ static const char *step(struct jscan *s, const char *p, const char *end)
     case ST_LITERAL:
         return in_literal(s, p, end);
     default:
-        p = jbytes_skip_space(p, end);
+        p = bytes_skip_space(p, end);
         return p == end ? p : at_token(s, p, end);
     }
 }

@@ -3,8 +3,8 @@
  * One linear pass, in as many pieces as the bytes arrive in, without a tree. Refuses what a tree parser would choke
  * on or two parsers would read differently: depth, number of values, key and number length, invalid UTF-8 (also
  * lone surrogates by escape), duplicate keys in one object (compared after unescaping), anything that RFC 8259 does
- * not allow. `\u0000` is legal. Memory: about 3 KiB, which hold the digests of 64 keys; with more
- * keys a table of 16 to 32 bytes a key, bounded by `values`.
+ * not allow. `\u0000` is legal. Memory: about 3 KiB, which hold the digests of 64 keys; with more keys a table of 16
+ * to 32 bytes a key, bounded by `values`.
  *
  * After JSCAN_DONE the text is known to be valid, and the cursor functions below walk it by spans without checks
  * of their own. They must not be given text that was not scanned. */
@@ -36,8 +36,8 @@ void jscan_reset(struct jscan *s);                    /* ready for another text;
 enum jscan_rc jscan_feed(struct jscan *s, struct span piece);
 /* After the last piece: DONE, or BAD when the text ends too soon. */
 enum jscan_rc jscan_end(struct jscan *s);
-/* After BAD: what is wrong, for people ("nested deeper than 64"), valid until reset; and the offset from the start, where
- * the text first could not go on; of a key that appears twice, its opening quote. */
+/* After BAD: what is wrong, for people ("nested deeper than 64"), valid until reset; and the offset from the start of
+ * the first byte that could not stand there, or of the opening quote of a key that appears twice. */
 const char *jscan_error(const struct jscan *s);
 size_t jscan_at(const struct jscan *s);
 

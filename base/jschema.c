@@ -387,18 +387,20 @@ static size_t count_characters(struct span s)
     return n;
 }
 
+/* `one`, `many`: what is counted, for the message. */
 static bool check_count(struct check *c, const json_t *schema, const char *least, const char *most, size_t n,
-                        const char *what)
+                        const char *one, const char *many)
 {
     const json_int_t low = json_int(schema, least, 0), high = json_int(schema, most, INT64_MAX);
+    const bool too_few = (json_int_t)n < low;
+    const json_int_t limit = too_few ? low : high;
 
-    if ((json_int_t)n < low && n == 0)
+    if (!too_few && (json_int_t)n <= high)
+        return true;
+    if (n == 0)
         return fault(c, NULL, "must not be empty");
-    if ((json_int_t)n < low)
-        return fault(c, NULL, "must have at least %lld %s", (long long)low, what);
-    if ((json_int_t)n > high)
-        return fault(c, NULL, "must have at most %lld %s", (long long)high, what);
-    return true;
+    return fault(c, NULL, "must have at %s %lld %s", too_few ? "least" : "most", (long long)limit,
+                 limit == 1 ? one : many);
 }
 
 static bool check_string(struct check *c, const json_t *schema, const json_t *v)
@@ -407,7 +409,7 @@ static bool check_string(struct check *c, const json_t *schema, const json_t *v)
     const struct span s = json_value_span(v);
     const size_t errors = c->ps->errors;
     char text[128];
-    bool ok = check_count(c, schema, "minLength", "maxLength", count_characters(s), "characters");
+    bool ok = check_count(c, schema, "minLength", "maxLength", count_characters(s), "character", "characters");
 
     if (!pattern || pattern_matches(c, pattern, s.p, s.n))
         return ok;
@@ -428,14 +430,14 @@ static bool check_unique(struct check *c, const json_t *v)
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < i; j++)
             if (json_equal(json_array_get(v, i), json_array_get(v, j)))
-                return fault(c, NULL, "holds the same value twice, as numbers %zu and %zu", j + 1, i + 1);
+                return fault(c, NULL, "holds the same value twice, as entries %zu and %zu", j + 1, i + 1);
     return true;
 }
 
 static bool check_array(struct check *c, const json_t *schema, const json_t *v)
 {
     const json_t *items = json_object_get(schema, "items"), *one;
-    bool ok = check_count(c, schema, "minItems", "maxItems", json_array_size(v), "entries");
+    bool ok = check_count(c, schema, "minItems", "maxItems", json_array_size(v), "entry", "entries");
     size_t i;
 
     if (json_is_true(json_object_get(schema, "uniqueItems")))
@@ -518,7 +520,7 @@ static bool check_object(struct check *c, const json_t *schema, const json_t *v)
 {
     const json_t *names = json_object_get(schema, "propertyNames"), *member;
     const char *name;
-    bool ok = check_count(c, schema, "minProperties", "", json_object_size(v), "fields");
+    bool ok = check_count(c, schema, "minProperties", "", json_object_size(v), "field", "fields");
 
     ok &= check_required(c, schema, v);
     json_object_foreach((json_t *)v, name, member) {
@@ -582,24 +584,40 @@ static void report_branch(struct check *c, const struct branch *b)
     }
 }
 
-/* "must be a string or a list": when each branch asks for one plain thing in this place, say them all. */
+/* What the i-th branch asks for, when that is one plain thing in this place: "must be a string"; else SPAN_NONE. */
+static struct span branch_wish(const struct check *c, const struct branch *b)
+{
+    const struct problems *f = &b->faults;
+
+    if (!b->mismatch || f->n != 1 || strcmp(f->list[0].pointer, c->at) != 0)
+        return SPAN_NONE;
+    return span_first(span_str(f->list[0].text), span_find_span(span_str(f->list[0].text), SPAN_LIT(", not ")));
+}
+
+/* "must be a string or a list": when each branch asks for one plain thing, say them all. */
 static bool report_choice(struct check *c, const struct branch *list, size_t n)
 {
     static const struct span must = SPAN_LIT("must be ");
+    struct span wishes[SHOWN_VALUES_MAX];
+    size_t n_wishes = 0;
     struct buf b;
 
-    buf_init(&b, 900);
     for (size_t i = 0; i < n; i++) {
-        const struct problems *f = &list[i].faults;
-        struct span text = f->n ? span_str(f->list[0].text) : SPAN_NONE;
+        const struct span wish = branch_wish(c, &list[i]);
+        bool known = false;
 
-        if (!list[i].mismatch || f->n != 1 || strcmp(f->list[0].pointer, c->at) != 0 || !span_starts(text, must)) {
-            buf_free(&b);
+        for (size_t k = 0; k < n_wishes; k++)
+            known |= span_eq(wishes[k], wish);
+        if (!wish.p || !span_starts(wish, must) || (!known && n_wishes == SHOWN_VALUES_MAX))
             return false;
-        }
-        text = span_first(text, span_find_span(text, SPAN_LIT(", not ")));
-        buf_add_str(&b, i == 0 ? "" : i + 1 == n ? " or " : ", ");
-        buf_add_span(&b, i == 0 ? text : span_skip(text, must.n));
+        if (!known)
+            wishes[n_wishes++] = wish;
+    }
+    buf_init(&b, 900);
+    buf_add_span(&b, wishes[0]);
+    for (size_t i = 1; i < n_wishes; i++) {
+        buf_add_str(&b, i + 1 == n_wishes ? " or " : ", ");
+        buf_add_span(&b, span_skip(wishes[i], must.n));
     }
     fault(c, NULL, "%s", buf_span(&b).p);
     buf_free(&b);

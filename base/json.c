@@ -45,14 +45,15 @@ static char *read_file(const char *path, size_t max_bytes, size_t *n)
 
 json_t *json_parse(const char *name, struct span text, struct problems *ps)
 {
+    const size_t kept = ps->n;
     json_error_t e;
     json_t *tree = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
 
     ps->file = name;
     if (!tree) {
         problem_error(ps, "", "is no valid JSON: %s", e.text);
-        if (ps->n)
-            ps->list[ps->n - 1].line = e.line > 0 ? e.line : 1;
+        if (ps->n > kept)    /* a full list keeps no more */
+            ps->list[kept].line = e.line > 0 ? e.line : 1;
     }
     return tree;
 }

@@ -4,7 +4,7 @@
  * gives wrong answers, not faults. */
 #include <stdlib.h>
 
-#include "base/jbytes.h"
+#include "base/bytes.h"
 #include "base/jscan.h"
 
 static struct span trim(struct span v)
@@ -13,8 +13,8 @@ static struct span trim(struct span v)
 
     if (!v.p)
         return SPAN_NONE;
-    p = jbytes_skip_space(v.p, end);
-    while (end > p && jbytes_is_space(end[-1]))
+    p = bytes_skip_space(v.p, end);
+    while (end > p && bytes_is_space(end[-1]))
         end--;
     return (struct span){ p, (size_t)(end - p) };
 }
@@ -23,7 +23,7 @@ static struct span trim(struct span v)
 static const char *string_end(const char *p, const char *end)
 {
     for (;;) {
-        p = jbytes_find_quote(p, end);
+        p = bytes_find_quote(p, end);
         if (p == end || *p == '"')
             return p;
         if (end - p < 2)
@@ -42,7 +42,7 @@ static const char *container_end(const char *p, const char *end)
     size_t depth = 0;
 
     for (;;) {
-        p = jbytes_find_bracket(p, end);
+        p = bytes_find_bracket(p, end);
         if (p == end)
             return end;
         if (*p == '"')
@@ -66,7 +66,7 @@ static const char *value_end(const char *p, const char *end)
         return behind(string_end(p + 1, end), end);
     if (*p == '{' || *p == '[')
         return container_end(p, end);
-    while (p < end && *p != ',' && *p != '}' && *p != ']' && !jbytes_is_space(*p))
+    while (p < end && *p != ',' && *p != '}' && *p != ']' && !bytes_is_space(*p))
         p++;
     return p;
 }
@@ -74,7 +74,7 @@ static const char *value_end(const char *p, const char *end)
 enum jtype jval_type(struct span value)
 {
     const char *end = value.n ? value.p + value.n : value.p;
-    const char *p = jbytes_skip_space(value.p, end);
+    const char *p = bytes_skip_space(value.p, end);
 
     if (p == end)
         return JTYPE_NONE;
@@ -113,9 +113,9 @@ bool jiter_next(struct jiter *it)
 {
     const char *p = it->rest.p, *end = it->rest.n ? p + it->rest.n : p, *q;
 
-    p = jbytes_skip_space(p, end);
+    p = bytes_skip_space(p, end);
     if (p < end && *p == ',')
-        p = jbytes_skip_space(p + 1, end);
+        p = bytes_skip_space(p + 1, end);
     if (p == end || *p == '}' || *p == ']')
         return iter_stop(it);
     it->key = SPAN_NONE;
@@ -124,8 +124,8 @@ bool jiter_next(struct jiter *it)
             return iter_stop(it);
         q = string_end(p + 1, end);
         it->key = (struct span){ p + 1, (size_t)(q - p - 1) };
-        p = jbytes_skip_space(behind(q, end), end);
-        p = jbytes_skip_space(behind(p, end), end);    /* the colon */
+        p = bytes_skip_space(behind(q, end), end);
+        p = bytes_skip_space(behind(p, end), end);    /* the colon */
     }
     q = value_end(p, end);
     if (q == p)
@@ -186,7 +186,7 @@ static size_t escape_take(struct span *raw, char out[4])
         used = 12;
     }
     *raw = span_skip(*raw, used);
-    return jbytes_put_utf8(code & 0x1fffff, out);
+    return bytes_put_utf8(code & 0x1fffff, out);
 }
 
 size_t jraw_unescape(struct span raw, char *out)
@@ -327,5 +327,5 @@ struct span jval_pointer(struct span text, const char *pointer)
         rest = span_skip(rest, token.n);
         v = member_at(v, token);
     }
-    return v;
+    return v.n ? v : SPAN_NONE;
 }

@@ -1,7 +1,7 @@
 /* log.h - one line an event on stderr: "2026-11-24T17:30:00.123Z warn: text". The only mutable global of the house.
  *
- * A line never holds a prompt, an answer, a key or a query string. Text from outside goes through LOG_SPAN, which
- * the writer escapes, so that a peer cannot forge a line. Thread-safe: a line is one write(2). */
+ * A line never holds a prompt, an answer, a key or a query string. Control characters in it become '?', so that text
+ * from outside cannot forge a line; it is cut at 2 KiB. Thread-safe: a line is one write(2). */
 #ifndef TOLLGATE_BASE_LOG_H
 #define TOLLGATE_BASE_LOG_H
 

@@ -1,8 +1,8 @@
-/* jbytes.h - the byte searches that JSON lives on, 16 at a time where SSE2 is to be had. Private to base/.
+/* bytes.h - the byte searches that the parsers live on, 16 at a time where SSE2 is to be had. Private to base/.
  *
  * All of them stay within [p, end) and return `end` when nothing was found. */
-#ifndef TOLLGATE_BASE_JBYTES_H
-#define TOLLGATE_BASE_JBYTES_H
+#ifndef TOLLGATE_BASE_BYTES_H
+#define TOLLGATE_BASE_BYTES_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,20 +11,20 @@
 #include <emmintrin.h>
 #endif
 
-static inline bool jbytes_is_space(char c)
+static inline bool bytes_is_space(char c)
 {
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
-static inline const char *jbytes_skip_space(const char *p, const char *end)
+static inline const char *bytes_skip_space(const char *p, const char *end)
 {
-    while (p < end && jbytes_is_space(*p))
+    while (p < end && bytes_is_space(*p))
         p++;
     return p;
 }
 
 /* The first byte that a string cannot simply hold: quote, backslash, control or non-ASCII. */
-static inline const char *jbytes_plain_end(const char *p, const char *end)
+static inline const char *bytes_plain_end(const char *p, const char *end)
 {
 #ifdef __SSE2__
     const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(' ');
@@ -46,7 +46,7 @@ static inline const char *jbytes_plain_end(const char *p, const char *end)
 }
 
 /* The first quote or backslash. */
-static inline const char *jbytes_find_quote(const char *p, const char *end)
+static inline const char *bytes_find_quote(const char *p, const char *end)
 {
 #ifdef __SSE2__
     const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
@@ -65,7 +65,7 @@ static inline const char *jbytes_find_quote(const char *p, const char *end)
 }
 
 /* The first quote, bracket or brace. */
-static inline const char *jbytes_find_bracket(const char *p, const char *end)
+static inline const char *bytes_find_bracket(const char *p, const char *end)
 {
 #ifdef __SSE2__
     const __m128i quote = _mm_set1_epi8('"'), open = _mm_set1_epi8('{'), shut = _mm_set1_epi8('}');
@@ -87,8 +87,47 @@ static inline const char *jbytes_find_bracket(const char *p, const char *end)
     return p;
 }
 
+/* The first CR or LF. */
+static inline const char *bytes_line_end(const char *p, const char *end)
+{
+#ifdef __SSE2__
+    const __m128i cr = _mm_set1_epi8('\r'), lf = _mm_set1_epi8('\n');
+
+    for (; end - p >= 16; p += 16) {
+        const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        const int mask = _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, cr), _mm_cmpeq_epi8(v, lf)));
+
+        if (mask)
+            return p + __builtin_ctz((unsigned)mask);
+    }
+#endif
+    while (p < end && *p != '\r' && *p != '\n')
+        p++;
+    return p;
+}
+
+/* The first byte that a header value cannot hold: a control character but tab (RFC 9110, 5.5). */
+static inline const char *bytes_field_end(const char *p, const char *end)
+{
+#ifdef __SSE2__
+    const __m128i space = _mm_set1_epi8(' '), tab = _mm_set1_epi8('\t'), del = _mm_set1_epi8(0x7f);
+
+    for (; end - p >= 16; p += 16) {
+        const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        const __m128i good = _mm_or_si128(_mm_cmpeq_epi8(_mm_max_epu8(v, space), v), _mm_cmpeq_epi8(v, tab));
+        const int mask = _mm_movemask_epi8(_mm_andnot_si128(_mm_cmpeq_epi8(v, del), good)) ^ 0xffff;
+
+        if (mask)
+            return p + __builtin_ctz((unsigned)mask);
+    }
+#endif
+    while (p < end && ((unsigned char)*p >= ' ' || *p == '\t') && *p != 0x7f)
+        p++;
+    return p;
+}
+
 /* `code` (up to 0x10ffff) as UTF-8; returns how many bytes it took. */
-static inline size_t jbytes_put_utf8(uint32_t code, char out[4])
+static inline size_t bytes_put_utf8(uint32_t code, char out[4])
 {
     static const unsigned char lead[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
     const size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
