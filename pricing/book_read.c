@@ -337,15 +337,27 @@ static struct window *read_windows(struct reader *rd, const json_t *list, size_t
     return all;
 }
 
+/* Has it all that window_holds reads? What the schema has refused is not counted here. */
+static bool windows_are_whole(const struct book_version *v)
+{
+    for (size_t i = 0; i < v->n_windows; i++) {
+        const struct window *w = &v->windows[i];
+
+        if (!w->tz || !w->days_tz || w->from_min == w->to_min || (w->except && !w->except->zone))
+            return false;
+    }
+    return v->n_windows <= OVERLAP_WINDOWS_MAX;
+}
+
 /* Two windows of one version must never hold at once. Walks a year edge by edge: that sees weekdays, holidays and clock
- * changes as they will be, where a comparison of the texts would have to guess. Only for windows without faults. */
+ * changes as they will be, where a comparison of the texts would have to guess. */
 static void check_overlaps(struct reader *rd, const struct book_version *v)
 {
     bool told[OVERLAP_WINDOWS_MAX] = { false };
     const int64_t year_ms = v->from_ms + OVERLAP_DAYS * DAY_MS;
     const int64_t until_ms = v->until_ms < year_ms ? v->until_ms : year_ms;
 
-    if (v->n_windows > OVERLAP_WINDOWS_MAX)
+    if (!windows_are_whole(v))
         return;
     for (int64_t t = v->from_ms, next; v->n_windows > 1 && t < until_ms; t = next) {
         int first = -1;

@@ -261,9 +261,16 @@ static const struct fault faults[] = {
     { "context of zero", MODEL("'context':0,'versions':[{" OK_V "}]"), "/models/p~1m/context", "" },
     { "a judge nobody knows", VERSION(",'judged_at':'end'"), AT_V "/judged_at", "" },
     { "a window without a zone", WINDOW("'from':'01:00','to':'02:00','multiplier':'2'"), AT_V "/windows/0", "tz" },
+    { "two windows without a zone", WINDOWS("{'from':'01:00','to':'02:00','multiplier':'2'},"
+                                            "{'from':'03:00','to':'04:00','multiplier':'2'}"), AT_V "/windows/1", "tz" },
+    { "a calendar without a zone that is used",
+      "{'calendars':{'c':{'dates':['2026-10-01']}},'models':{'p/m':{'context':1000,'versions':[{" OK_V ",'windows':["
+      "{'from':'01:00','to':'02:00','tz':'UTC','except':'c','multiplier':'2'},"
+      "{'from':'03:00','to':'04:00','tz':'UTC','except':'c','multiplier':'2'}]}]}}}", "/calendars/c", "zone" },
     /* keys */
-    { "a key without a provider", MODELS("'m':{" V "}"), "/models/m", "" },
-    { "a key without a name", MODELS("'p/':{" V "}"), "/models/p~1", "" },
+    { "a key without a provider", MODELS("'m':{" V "}"), "/models/m", "is no key" },
+    { "a key of a slash and a name", MODELS("'/m':{" V "}"), "/models/~1m", "is no key" },
+    { "a key without a name", MODELS("'p/':{" V "}"), "/models/p~1", "is no key" },
     { "a key with a blank", MODELS("'p/a b':{" V "}"), "/models/p~1a b", "" },
     /* rates */
     { "negative", RATES("'input':'-1','output':'1'"), AT_V "/input", "no plain decimal" },
@@ -340,7 +347,16 @@ static const struct fault faults[] = {
       WINDOWS("{'from':'15:00','to':'17:00','tz':'UTC','days':['fri'],'multiplier':'2'},"
               "{'from':'16:00','to':'18:00','tz':'UTC','days':['sat'],'days_tz':'Asia/Shanghai','multiplier':'3'}"),
       AT_V "/windows/1", "2026-01-02T16:00:00Z" },
+    { "a fault in the second window", WINDOWS("{'from':'01:00','to':'04:00','tz':'UTC','multiplier':'2'},"
+                                              "{'from':'05:00','to':'06:00','tz':'UTC','multiplier':'x'}"),
+      AT_V "/windows/1/multiplier", "decimal" },
     /* tiers */
+    { "a tier at no number of tokens", VERSION(",'tiers':[{'prompt_over':2000000000000,'input':'2'}]"),
+      AT_V "/tiers/0/prompt_over", "no sensible" },
+    { "a tier from nothing", VERSION(",'tiers':[{'prompt_from':0,'input':'2'}]"), AT_V "/tiers/0/prompt_from", "" },
+    { "searches in a tier", VERSION(",'tiers':[{'prompt_over':5,'searches':'2'}]"), AT_V "/tiers/0/searches", "" },
+    { "a fault in the second tier", VERSION(",'tiers':[{'prompt_over':5,'input':'2'},{'prompt_over':6,'input':'x'}]"),
+      AT_V "/tiers/1/input", "decimal" },
     { "a tier without a threshold", VERSION(",'tiers':[{'input':'2'}]"), AT_V "/tiers/0", "prompt_over" },
     { "a tier with two", VERSION(",'tiers':[{'prompt_over':5,'prompt_from':5,'input':'2'}]"),
       AT_V "/tiers/0/prompt_from", "one or the other" },
@@ -461,6 +477,10 @@ static void windows_that_only_touch_do_not_overlap(void **state)
                               "'multiplier':'3'}")));
     book_free(book_of(WINDOWS("{'from':'08:00','to':'09:00','tz':'Europe/London','multiplier':'2'},"
                               "{'from':'10:00','to':'11:00','tz':'Europe/Berlin','multiplier':'3'}")));
+    /* nor do those that would meet just when their version ends */
+    book_free(book_of(VERSION(",'until':'2026-01-01T03:00:00Z','windows':["
+                              "{'from':'01:00','to':'04:00','tz':'UTC','multiplier':'2'},"
+                              "{'from':'03:00','to':'10:00','tz':'UTC','multiplier':'3'}]")));
     (void)state;
 }
 
@@ -490,6 +510,71 @@ static void what_is_suspicious_is_a_warning_and_loads(void **state)
     }
 }
 
+/* Any value of the bundled book replaced by any other kind of value: refused with a word, or loaded. */
+static void damage(struct dice *d, json_t *at, int64_t *countdown)
+{
+    static const char *const texts[] = { "", "-1", "0", "UTC", "Asia/Shanghai", "24:00", "00:00", "x/y",
+                                         "2026-08-22T16:00:00Z", "china-holidays" };
+    json_t *value, *instead;
+    const char *key;
+    size_t i;
+    void *next;
+
+    json_object_foreach_safe(at, next, key, value) {
+        if (--*countdown == 0) {
+            switch (dice_between(d, 0, 6)) {
+            case 0: instead = json_null(); break;
+            case 1: instead = json_integer(dice_between(d, -2, 3000000)); break;
+            case 2: instead = json_array(); break;
+            case 3: instead = json_object(); break;
+            case 4: json_object_del(at, key); return;
+            case 5: instead = json_true(); break;
+            default: instead = json_string(texts[dice_between(d, 0, 9)]); break;
+            }
+            json_object_set_new(at, key, instead);
+            return;
+        }
+        damage(d, value, countdown);
+        if (*countdown <= 0)
+            return;
+    }
+    json_array_foreach(at, i, value) {
+        damage(d, value, countdown);
+        if (*countdown <= 0)
+            return;
+    }
+}
+
+static void a_damaged_book_is_refused_with_a_word_or_loads(void **state)
+{
+    struct dice d = { 404 };
+    struct problems ps = { 0 };
+    char path[4096];
+    json_t *whole;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/pricing/prices.json", getenv("top_srcdir") ? getenv("top_srcdir") : ".");
+    whole = json_read(path, 1u << 24, &ps, NULL, NULL);
+    assert_non_null(whole);
+    for (int n = 0; n < 120; n++) {
+        json_t *tree = json_deep_copy(whole);
+        struct book *b;
+
+        for (int64_t k = dice_between(&d, 1, 3); k > 0; k--) {
+            int64_t countdown = dice_between(&d, 1, 700);
+
+            damage(&d, tree, &countdown);
+        }
+        problems_free(&ps);
+        b = book_load(tree, &ps);
+        assert_true(b || ps.errors);
+        book_free(b);
+        json_decref(tree);
+    }
+    problems_free(&ps);
+    json_decref(whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -505,6 +590,7 @@ int main(void)
         cmocka_unit_test(each_fault_is_refused_and_told_at_its_place),
         cmocka_unit_test(all_faults_are_told_at_once),
         cmocka_unit_test(windows_that_only_touch_do_not_overlap),
+        cmocka_unit_test(a_damaged_book_is_refused_with_a_word_or_loads),
         cmocka_unit_test(what_is_suspicious_is_a_warning_and_loads),
     };
 

@@ -512,6 +512,9 @@ static void impossible_usage_is_mended_upwards(void **state)
     assert_true(u.input == 0 && u.output == 9 && u.reasoning == 9);
     assert_false(usage_mend(&u));
     assert_false(usage_mend(&good));
+    u = (struct usage){ .searches = -1 };
+    assert_true(usage_mend(&u));
+    assert_int_equal(u.searches, 0);
     assert_int_equal(usage_prompt(&(struct usage){ 1, 2, 4, 8, 99, 9, 16, 32, 99, 99, 99 }), 63);
     assert_int_equal(usage_prompt(&(struct usage){ .input = INT64_MAX, .cache_read = 1 }), INT64_MAX);
 }

@@ -277,6 +277,19 @@ static void names_that_leave_the_directory_are_refused(void **state)
     }
 }
 
+static void names_with_digits_and_signs_are_loaded(void **state)
+{
+    struct zone *z = zone_of("Etc/GMT+9");    /* POSIX signs: nine hours behind */
+
+    (void)state;
+    assert_int_equal(zone_local(z, 0).offset_s, -9 * 3600);
+    assert_true(span_is(zone_name(z), "Etc/GMT+9"));
+    zone_free(z);
+    z = zone_of("America/Port-au-Prince");
+    zone_free(z);
+    zone_free(NULL);
+}
+
 static size_t read_zone_file(const char *path, char *bytes, size_t room)
 {
     FILE *f = fopen(path, "rb");
@@ -421,6 +434,7 @@ int main(void)
         cmocka_unit_test(weeks_begin_on_monday_and_months_on_the_first),
         cmocka_unit_test(periods_follow_each_other_without_gap_or_overlap),
         cmocka_unit_test(names_that_leave_the_directory_are_refused),
+        cmocka_unit_test(names_with_digits_and_signs_are_loaded),
         cmocka_unit_test(a_file_cut_short_is_refused_wherever_it_is_cut),
         cmocka_unit_test(a_file_with_wrong_bytes_is_refused_or_harmless),
         cmocka_unit_test(posix_rules_are_read_as_libc_reads_them),
