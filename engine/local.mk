@@ -30,7 +30,8 @@ tollgate_engine_CFLAGS = $(AM_CFLAGS)
 tollgate_engine_LDADD = $(ENGINE_LIBS)
 
 # Tests of the numbers: models of random weights are written by testmodel.c.
-ENGINE_MODEL_TESTS = engine/test_numbers engine/cpu/test_kernels engine/cpu/test_ops engine/test_forward
+ENGINE_MODEL_TESTS = engine/test_numbers engine/cpu/test_kernels engine/cpu/test_ops engine/test_model \
+	engine/test_forward engine/test_threads engine/test_cli
 check_PROGRAMS += $(ENGINE_MODEL_TESTS)
 TESTS += $(ENGINE_MODEL_TESTS)
 ENGINE_TEST_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CMOCKA_CFLAGS)
@@ -47,3 +48,12 @@ engine_cpu_test_ops_LDADD = $(ENGINE_TEST_LIBS)
 engine_test_forward_SOURCES = engine/test_forward.c engine/testmodel.c engine/testmodel.h
 engine_test_forward_CFLAGS = $(ENGINE_TEST_CFLAGS)
 engine_test_forward_LDADD = $(ENGINE_TEST_LIBS)
+engine_test_model_SOURCES = engine/test_model.c engine/testmodel.c engine/testmodel.h
+engine_test_model_CFLAGS = $(ENGINE_TEST_CFLAGS)
+engine_test_model_LDADD = $(ENGINE_TEST_LIBS)
+engine_test_threads_SOURCES = engine/test_threads.c
+engine_test_threads_CFLAGS = $(ENGINE_TEST_CFLAGS)
+engine_test_threads_LDADD = $(ENGINE_TEST_LIBS)
+engine_test_cli_SOURCES = engine/test_cli.c
+engine_test_cli_CFLAGS = $(ENGINE_TEST_CFLAGS)
+engine_test_cli_LDADD = $(ENGINE_TEST_LIBS)

@@ -348,7 +348,7 @@ static float *read_floats(const char *path, size_t n)
     return v;
 }
 
-/* Compares with models/vectors/<name>.json: tokens, and the logits at some positions. Skips a model that is not there. */
+/* Compares with models/vectors/<name>.json: tokens, and the logits at some positions. */
 static void check_vector(const char *name)
 {
     const char *top = getenv("top_srcdir");
@@ -408,6 +408,13 @@ static void the_trainers_logits_are_met_with_many_experts_a_token(void **state)
     check_vector("tiny-random-k16");
 }
 
+static void the_trainers_logits_are_met_on_the_bundled_models(void **state)
+{
+    (void)state;
+    check_vector("tiny-flash");
+    check_vector("tiny-pro");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +431,7 @@ int main(void)
         cmocka_unit_test(the_published_rounding_is_near_the_exact_model_and_chunks_agree),
         cmocka_unit_test(the_trainers_logits_are_met_on_the_random_model),
         cmocka_unit_test(the_trainers_logits_are_met_with_many_experts_a_token),
+        cmocka_unit_test(the_trainers_logits_are_met_on_the_bundled_models),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
