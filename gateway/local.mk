@@ -54,3 +54,22 @@ bin_PROGRAMS += tollgate
 tollgate_SOURCES = gateway/main.c
 tollgate_CFLAGS = $(AM_CFLAGS)
 tollgate_LDADD = $(GATEWAY_LIBS)
+
+GATEWAY_TESTS = gateway/dialects/test_openai_chat gateway/dialects/test_openai_answer gateway/dialects/test_sse \
+	gateway/request/test_endpoint
+check_PROGRAMS += $(GATEWAY_TESTS)
+TESTS += $(GATEWAY_TESTS)
+GATEWAY_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS)
+GATEWAY_TEST_LIBS = $(GATEWAY_LIBS) $(CMOCKA_LIBS)
+gateway_dialects_test_openai_chat_SOURCES = gateway/dialects/test_openai_chat.c
+gateway_dialects_test_openai_chat_CFLAGS = $(GATEWAY_TEST_CFLAGS)
+gateway_dialects_test_openai_chat_LDADD = $(GATEWAY_TEST_LIBS)
+gateway_dialects_test_openai_answer_SOURCES = gateway/dialects/test_openai_answer.c
+gateway_dialects_test_openai_answer_CFLAGS = $(GATEWAY_TEST_CFLAGS)
+gateway_dialects_test_openai_answer_LDADD = $(GATEWAY_TEST_LIBS)
+gateway_dialects_test_sse_SOURCES = gateway/dialects/test_sse.c
+gateway_dialects_test_sse_CFLAGS = $(GATEWAY_TEST_CFLAGS)
+gateway_dialects_test_sse_LDADD = $(GATEWAY_TEST_LIBS)
+gateway_request_test_endpoint_SOURCES = gateway/request/test_endpoint.c
+gateway_request_test_endpoint_CFLAGS = $(GATEWAY_TEST_CFLAGS)
+gateway_request_test_endpoint_LDADD = $(GATEWAY_TEST_LIBS)
