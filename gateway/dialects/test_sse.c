@@ -30,7 +30,7 @@ static const char stream[] = "data: one\n\n"
                              "data: three\r\r"
                              "data\n\n"
                              "id: 7\ndata: {\"k\":1}\n\n";
-static const char events[] = "<|one|11><||14><|two|12><x|a\nb|26><|three|13><||6><|{\"k\":1}|22>";
+static const char events[] = "<|one|11><||14><|two|12><x|a\nb|26><|three|13><||6><|{\"k\":1}|21>";
 
 static void assert_cut(size_t a, size_t b)
 {

@@ -22,6 +22,8 @@ static struct span without_prefixes(struct span path)
     const struct span v1 = SPAN_LIT("/v1"), chat = SPAN_LIT("/chat/completions");
     bool again = true;
 
+    if (path.n > 1 && path.p[path.n - 1] == '/')
+        path.n--;
     while (again) {
         again = false;
         if (span_starts(path, v1) && (path.n == v1.n || path.p[v1.n] == '/')) {
@@ -32,8 +34,6 @@ static struct span without_prefixes(struct span path)
             again = true;
         }
     }
-    if (path.n > 1 && path.p[path.n - 1] == '/')
-        path.n--;
     return path.n ? path : SPAN_LIT("/");
 }
 
