@@ -365,6 +365,9 @@ static void rates_that_are_not_stated_follow_input_and_output(void **state)
     assert_int_equal(price_attempt(only_model(b), at("2026-06-01T00:00:00Z"), SPAN_NONE, &u, &c), PRICE_OK);
     assert_int_equal(c.cost_nano, 6 * 1000 + 4 * 10000);
     assert_true(c.searches_unpriced);
+    assert_int_equal(price_attempt(only_model(b), at("2026-06-01T00:00:00Z"), SPAN_NONE, &(struct usage){ .input = 1 }, &c),
+                     PRICE_OK);
+    assert_false(c.searches_unpriced);
     /* the window's input rate, not the version's, is what its cache rates follow */
     assert_int_equal(price_attempt(only_model(b), at("2026-06-01T12:00:00Z"), SPAN_NONE, &u, &c), PRICE_OK);
     assert_int_equal(c.cost_nano, 6 * 3000 + 4 * 30000);
@@ -515,6 +518,9 @@ static void impossible_usage_is_mended_upwards(void **state)
     u = (struct usage){ .searches = -1 };
     assert_true(usage_mend(&u));
     assert_int_equal(u.searches, 0);
+    u = (struct usage){ .output = 1, .reasoning = 2 };
+    assert_true(usage_mend(&u));
+    assert_int_equal(u.output, 2);
     assert_int_equal(usage_prompt(&(struct usage){ 1, 2, 4, 8, 99, 9, 16, 32, 99, 99, 99 }), 63);
     assert_int_equal(usage_prompt(&(struct usage){ .input = INT64_MAX, .cache_read = 1 }), INT64_MAX);
 }
@@ -854,6 +860,9 @@ static void a_reservation_takes_the_dearest_window_and_version_it_may_touch(void
     /* over the change of version: the dearer one */
     assert_int_equal(worst_of(b, pro, "2026-04-26T12:14:59.999Z", "2026-04-26T12:20:00Z", bounds), 3480000);
     assert_int_equal(worst_of(b, pro, "2026-04-26T12:15:00Z", "2026-04-26T12:20:00Z", bounds), 870000);
+    /* the second window of the day counts like the first */
+    assert_int_equal(worst_of(b, pro, "2026-11-20T05:00:00Z", "2026-11-20T05:59:59.999Z", bounds), 1650000);
+    assert_int_equal(worst_of(b, pro, "2026-11-20T05:00:00Z", "2026-11-20T06:00:00Z", bounds), 3300000);
     /* Beijing's Saturday: no peak all day long */
     assert_int_equal(worst_of(b, pro, "2026-11-20T16:00:00Z", "2026-11-22T15:59:00Z", bounds), 1650000);
     assert_int_equal(worst_of(b, pro, "2026-11-20T16:00:00Z", "2026-11-23T01:00:00Z", bounds), 3300000);
