@@ -46,6 +46,7 @@ struct engine_child {
     _Atomic int pid;
     atomic_uint starts;
     bool wanted;                   /* since the last sweep */
+    bool keep;                     /* was wanted at the last sweep, or is since */
     bool stopping;
     int pidfd;                     /* -1: none */
     struct event ended;            /* on pidfd */
@@ -190,7 +191,7 @@ static void child_gone(struct engine_child *c, int status)
     unlink(c->socket);
     if (steady)
         c->backoff_ms = c->engines->backoff_ms;
-    if (c->stopping && !c->wanted) {
+    if (c->stopping && !c->keep) {
         c->stopping = false;
         atomic_store(&c->state, ENGINE_STOPPED);
         return;
@@ -412,7 +413,7 @@ struct engine_child *engines_want(struct engines *e, const struct engine_want *w
         c = *at = child_new(e, w);
     if (!c)
         return NULL;
-    c->wanted = true;
+    c->wanted = c->keep = true;
     event_del(&c->grace);
     if (atomic_load(&c->state) == ENGINE_STOPPED && !c->stopping) {
         c->backoff_ms = e->backoff_ms;
@@ -424,10 +425,11 @@ struct engine_child *engines_want(struct engines *e, const struct engine_want *w
 void engines_sweep(struct engines *e, int64_t grace_ms)
 {
     for (struct engine_child *c = e->children; c; c = c->next) {
-        if (!c->wanted && atomic_load(&c->state) != ENGINE_STOPPED && !c->stopping &&
+        c->keep = c->wanted;
+        c->wanted = false;
+        if (!c->keep && atomic_load(&c->state) != ENGINE_STOPPED && !c->stopping &&
             !event_pending(&c->grace, EV_TIMEOUT, NULL))
             arm(&c->grace, grace_ms > 0 ? grace_ms : 0);
-        c->wanted = false;
     }
 }
 
@@ -536,7 +538,7 @@ void engines_free(struct engines *e)
     if (!e)
         return;
     for (struct engine_child *c = e->children; c; c = c->next) {
-        c->wanted = false;
+        c->keep = false;
         child_stop(c);
     }
     if (!wait_all(e, e->stop_ms)) {

@@ -17,7 +17,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -90,8 +89,7 @@ struct fetch {
     struct event kick;
     struct list calls, pool, later, resume;
     struct origin *origins;
-    struct curl_slist plain;       /* headers of a spec that has none */
-    char plain_text[32];
+    struct fetch_headers *plain;   /* of a spec that has none */
     char *ca_file, *proxy;
     bool proxy_from_env;
     size_t max_resolving;
@@ -548,14 +546,16 @@ static enum fetch_end end_of(const struct fetch_call *c, CURLcode code)
     }
 }
 
+/* A unix socket whose queue is full says EAGAIN to connect(2), which curl 7.88 takes for "under way" and then for a
+ * failure without a cause; a socket that is not there has its cause at once (ENOENT, ECONNREFUSED). */
 static bool call_may_redial(const struct fetch_call *c, CURLcode code)
 {
-    long err = 0;
+    long cause = 0;
 
     if (code != CURLE_COULDNT_CONNECT || !c->target->unix_path || c->state != CALL_CONNECTING)
         return false;
-    curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &err);
-    return err == EAGAIN;
+    curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &cause);
+    return cause == 0 || cause == EAGAIN;
 }
 
 static void call_enqueue(struct fetch_call *c)
@@ -699,7 +699,7 @@ static void on_kick(evutil_socket_t fd, short what, void *arg)
 
 static bool call_take_extra(struct fetch_call *c, const struct fetch_spec *s, struct curl_slist **list)
 {
-    struct curl_slist *rest = s->headers ? s->headers->list : &c->fetch->plain;
+    struct curl_slist *rest = s->headers ? s->headers->list : c->fetch->plain->list;
     size_t size = 0, at = 0, n = 0;
 
     *list = rest;
@@ -909,11 +909,10 @@ struct fetch *fetch_new(struct event_base *base, const struct fetch_options *o)
     list_init(&f->pool);
     list_init(&f->later);
     list_init(&f->resume);
-    snprintf(f->plain_text, sizeof(f->plain_text), "Accept-Encoding: identity");
-    f->plain.data = f->plain_text;
+    f->plain = fetch_headers_new();
     event_assign(&f->kick, base, -1, 0, on_kick, f);
     f->share = curl_share_init();
-    if (!f->share || !fetch_loop_init(&f->loop, base, fetch_settle, f)) {
+    if (!f->plain || !f->share || !fetch_loop_init(&f->loop, base, fetch_settle, f)) {
         fetch_free(f);
         return NULL;
     }
@@ -942,6 +941,7 @@ void fetch_free(struct fetch *f)
     if (f->loop.multi)
         fetch_loop_free(&f->loop);
     curl_share_cleanup(f->share);
+    fetch_headers_free(f->plain);
     origins_free(f);
     free(f->ca_file);
     free(f->proxy);

@@ -14,7 +14,8 @@
 
 static void *refuse(struct fetch_target *t, char *why, size_t room, const char *text)
 {
-    snprintf(why, room, "%s", text);
+    if (text)
+        snprintf(why, room, "%s", text);
     fetch_target_free(t);
     return NULL;
 }
@@ -134,7 +135,7 @@ struct fetch_target *fetch_target_new(const char *base, const char *path, const 
     curl_free(scheme);
     curl_free(host);
     if (!ok)
-        return refuse(t, why, why_room, why[0] ? "" : "out of memory");
+        return refuse(t, why, why_room, why[0] ? NULL : "out of memory");
     return t;
 }
 

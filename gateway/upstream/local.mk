@@ -10,3 +10,9 @@ libupstream_a_SOURCES = \
 	gateway/upstream/quirks.c gateway/upstream/quirks.h
 libupstream_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS)
 UPSTREAM_LIBS = libupstream.a $(CURL_LIBS) $(EVENT_LIBS)
+
+check_PROGRAMS += gateway/upstream/test_fetch
+TESTS += gateway/upstream/test_fetch
+gateway_upstream_test_fetch_SOURCES = gateway/upstream/test_fetch.c tests/mock/mock_run.c tests/mock/mock_run.h
+gateway_upstream_test_fetch_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(EVENT_CFLAGS)
+gateway_upstream_test_fetch_LDADD = $(UPSTREAM_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)

@@ -20,7 +20,7 @@ struct word {
 static const struct word words_known[] = {
     LONG(status), LONG(bytes), LONG(chunks), TEXT(text), TEXT(tool), TEXT(args), TEXT(finish), TEXT(model), LONG(tools),
     LONG(reasoning), BOOL(refuse), BOOL(empty), BOOL(badargs), BOOL(badutf8), BOOL(malformed), TEXT(usage), LONG(in),
-    LONG(out), LONG(cached), TEXT(type), TEXT(code), TEXT(message), TEXT(error_body), LONG(retry_after),
+    LONG(out), LONG(cached), TEXT(type), TEXT(code), TEXT(message), TEXT(error_body), TEXT(location), LONG(retry_after),
     LONG(retry_after_ms), LONG(late_error), LONG(first_ms), LONG(body_ms), LONG(every_ms), LONG(keepalive), LONG(blank),
     LONG(cut), LONG(reset), LONG(stall), LONG(piece), LONG(bigline), BOOL(bighead), BOOL(gzip), BOOL(close),
     BOOL(nolength), BOOL(badchunk), BOOL(badhead), BOOL(badlength), BOOL(nodone), BOOL(early_hints), BOOL(crlf),
@@ -30,7 +30,7 @@ void mock_script_init(struct mock_script *s)
 {
     /* The texts are long: clear their first bytes only, this runs for each request. */
     s->text[0] = s->tool[0] = s->args[0] = s->finish[0] = s->model[0] = s->usage[0] = '\0';
-    s->type[0] = s->code[0] = s->message[0] = s->error_body[0] = '\0';
+    s->type[0] = s->code[0] = s->message[0] = s->error_body[0] = s->location[0] = '\0';
     s->status = 200;
     s->bytes = 16;
     s->chunks = 4;

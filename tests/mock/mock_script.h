@@ -18,7 +18,7 @@ struct mock_script {
     char usage[16];
     long in, out, cached;
     /* errors */
-    char type[64], code[64], message[256], error_body[16];
+    char type[64], code[64], message[256], error_body[16], location[256];
     long retry_after, retry_after_ms, late_error;
     /* time */
     long first_ms, body_ms, every_ms;

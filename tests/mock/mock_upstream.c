@@ -25,7 +25,7 @@
  *   tool=NAME args=JSON tools=N badargs    tool calls instead of text       finish=F  model=M    what is reported
  *   usage=none|negative|huge|beyond|float|string|null|empty|deepseek        in=N out=N cached=N  tokens
  *   status=N type=T code=C message=M error_body=empty|html|flat|code_error  an error
- *   retry_after=S retry_after_ms=N         headers                          late_error=N  in the stream, for chunk N
+ *   retry_after=S retry_after_ms=N location=URL    headers                  late_error=N  in the stream, for chunk N
  *   first_ms=N body_ms=N every_ms=N        before the head, before the body, between chunks
  *   keepalive=N blank=N      comments before a stream's first event; empty lines before a plain body
  *   cut=N reset=N stall=N    after N events of a stream, or N bytes of a plain body, head not counted: close, send a
@@ -250,6 +250,8 @@ static void add_head(struct conn *c, long status, const char *type, long length)
         buf_printf(&c->out, "Retry-After: %ld\r\n", s->retry_after);
     if (s->retry_after_ms != MOCK_OFF)
         buf_printf(&c->out, "retry-after-ms: %ld\r\n", s->retry_after_ms);
+    if (s->location[0])
+        buf_printf(&c->out, "Location: %s\r\n", s->location);
     if (s->gzip)
         buf_add_str(&c->out, "Content-Encoding: gzip\r\n");
     if (c->last)
@@ -359,7 +361,7 @@ static void call_begin(struct conn *c, const struct http1_head *h, struct span b
     if (line.n)
         mock_script_read(s, line);
     mock_script_from_prompt(s, body, model);
-    c->last = s->close || s->nolength || !h->keep_alive;
+    c->last = c->last || s->close || s->nolength;
     if (answer_cached(c, model))
         return;
     if (!s->model[0])
@@ -620,6 +622,7 @@ static bool conn_take_request(struct conn *c)
         body = (struct span){ in.p + used, (size_t)h.length };
         whole += body.n;
     }
+    c->last = !h.keep_alive;
     if (span_starts(h.path, SPAN_LIT("/mock/")) || !span_is(h.method, "POST"))
         run_control(c, &h, body);
     else
