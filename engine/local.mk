@@ -57,3 +57,7 @@ engine_test_threads_LDADD = $(ENGINE_TEST_LIBS)
 engine_test_cli_SOURCES = engine/test_cli.c
 engine_test_cli_CFLAGS = $(ENGINE_TEST_CFLAGS)
 engine_test_cli_LDADD = $(ENGINE_TEST_LIBS)
+
+# The bundled models, the vectors they are checked with, and how they were trained (Python; needed by nobody who builds).
+EXTRA_DIST += engine/models/tiny-random engine/models/tiny-random-k16 engine/models/tiny-flash engine/models/tiny-pro \
+	engine/models/vectors engine/train/README.md $(wildcard $(srcdir)/engine/train/*.py)
