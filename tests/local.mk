@@ -1,2 +1,3 @@
 # tests/local.mk
 include tests/mock/local.mk
+include tests/bench/local.mk

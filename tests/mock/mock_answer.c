@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "tests/mock/mock_script.h"
 
 #define REFUSAL "I'm sorry, but I can't help with that request."
@@ -248,6 +249,8 @@ static void text_piece(const struct mock_script *s, size_t i, struct buf *b)
     const char *text = text_of(s);
 
     buf_add_str(b, "{\"index\":0,\"delta\":{\"content\":\"");
+    if (s->stamp)
+        buf_printf(b, "@%lld000@", (long long)clock_mono_us());
     if (s->bigline > 0 && i == 0)
         add_filler(b, (size_t)s->bigline);
     else if (*text)

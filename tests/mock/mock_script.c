@@ -23,7 +23,7 @@ static const struct word words_known[] = {
     LONG(out), LONG(cached), TEXT(type), TEXT(code), TEXT(message), TEXT(error_body), TEXT(location), LONG(retry_after),
     LONG(retry_after_ms), LONG(late_error), LONG(first_ms), LONG(body_ms), LONG(every_ms), LONG(keepalive), LONG(blank),
     LONG(cut), LONG(reset), LONG(stall), LONG(piece), LONG(bigline), BOOL(bighead), BOOL(gzip), BOOL(close),
-    BOOL(nolength), BOOL(badchunk), BOOL(badhead), BOOL(badlength), BOOL(nodone), BOOL(early_hints), BOOL(crlf),
+    BOOL(nolength), BOOL(badchunk), BOOL(badhead), BOOL(badlength), BOOL(nodone), BOOL(early_hints), BOOL(crlf), BOOL(stamp),
 };
 
 void mock_script_init(struct mock_script *s)
@@ -43,7 +43,7 @@ void mock_script_init(struct mock_script *s)
     s->cut = s->reset = s->stall = MOCK_OFF;
     s->piece = s->bigline = 0;
     s->bighead = s->gzip = s->close = s->nolength = s->badchunk = s->badhead = s->badlength = s->nodone = false;
-    s->early_hints = s->crlf = false;
+    s->early_hints = s->crlf = s->stamp = false;
     s->stream = s->stream_usage = s->scripted = false;
 }
 

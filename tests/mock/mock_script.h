@@ -25,7 +25,7 @@ struct mock_script {
     long keepalive, blank;
     /* faults */
     long cut, reset, stall, piece, bigline;
-    bool bighead, gzip, close, nolength, badchunk, badhead, badlength, nodone, early_hints, crlf;
+    bool bighead, gzip, close, nolength, badchunk, badhead, badlength, nodone, early_hints, crlf, stamp;
     /* as asked */
     bool stream, stream_usage;
     bool scripted;                   /* any word was read */

@@ -31,6 +31,7 @@
  *   cut=N reset=N stall=N    after N events of a stream, or N bytes of a plain body, head not counted: close, send a
  *                            RST, or fall silent. -2 instead of N: before the head
  *   piece=N                  write at most N bytes at a time                bigline=N     first event with N bytes
+ *   stamp                    each chunk's text begins with @NS@, the time it was made (CLOCK_MONOTONIC), for bench/load
  *   malformed badutf8 crlf nodone    the JSON, the text, the stream's line ends, no [DONE]
  *   gzip bighead badhead badchunk badlength early_hints    a coding, an endless head, no HTTP, wrong framing, a 103 first
  *   close nolength           Connection: close behind the answer; no length, and the end is the connection's end */
