@@ -18,6 +18,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "gateway/upstream/fetch_loop.h"
@@ -547,15 +550,25 @@ static enum fetch_end end_of(const struct fetch_call *c, CURLcode code)
 }
 
 /* A unix socket whose queue is full says EAGAIN to connect(2), which curl 7.88 takes for "under way" and then for a
- * failure without a cause; a socket that is not there has its cause at once (ENOENT, ECONNREFUSED). */
+ * failure without a cause. So we knock ourselves: nobody there is an end, a full queue is not. */
+static bool unix_is_busy(const char *path)
+{
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool busy = false;
+
+    memcpy(a.sun_path, path, strlen(path) + 1);    /* fetch_target_new has seen to its length */
+    if (fd >= 0) {
+        busy = connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 || errno == EAGAIN;
+        close(fd);
+    }
+    return busy;
+}
+
 static bool call_may_redial(const struct fetch_call *c, CURLcode code)
 {
-    long cause = 0;
-
-    if (code != CURLE_COULDNT_CONNECT || !c->target->unix_path || c->state != CALL_CONNECTING)
-        return false;
-    curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &cause);
-    return cause == 0 || cause == EAGAIN;
+    return code == CURLE_COULDNT_CONNECT && c->target->unix_path && c->state == CALL_CONNECTING &&
+           unix_is_busy(c->target->unix_path);
 }
 
 static void call_enqueue(struct fetch_call *c)
@@ -586,13 +599,20 @@ static void call_connect(struct fetch_call *c)
     }
 }
 
+/* When a name server hangs, calls time out together and hand their places to others that are about to: each would
+ * cost one more thread that lives on. A place with less than a quarter of its time left is not taken. */
+static bool call_too_late(const struct fetch_call *c, int64_t now_us)
+{
+    return c->origin->named && c->connect_us && c->started_us + c->connect_us - now_us < c->connect_us / 4;
+}
+
 static void origin_run_queue(struct fetch *f, struct origin *o, int64_t now_us)
 {
     for (struct list *e = o->queue.next; e != &o->queue && origin_has_room(f, o, now_us);) {
         struct fetch_call *c = CALL_OF(e, queue);
 
         e = e->next;
-        if (c->retry_us <= now_us)
+        if (c->retry_us <= now_us && !call_too_late(c, now_us))
             call_connect(c);
     }
 }

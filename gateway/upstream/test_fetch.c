@@ -236,8 +236,12 @@ static void ask(struct bench *b, struct call *c, const struct fetch_target *t, c
     run_until(b, &c->ended, PATIENCE_MS);
 }
 
+/* 0 under a sanitizer, whose quarantine is no memory of ours. */
 static long rss_kib(void)
 {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return 0;
+#endif
     long pages = 0;
     FILE *f = fopen("/proc/self/statm", "r");
 
@@ -851,7 +855,7 @@ static void a_slow_name_server_does_not_stop_the_loop(void **state)
         assert_int_equal(c[i].result.end, FETCH_TIMEOUT_CONNECT);
     }
     assert_true(clock_mono_ms() - started < 1200);
-    assert_true(atomic_load(&lookups_most) <= 32);    /* 16 at first; their places are given away as they time out */
+    assert_int_equal(atomic_load(&lookups_most), 16);
     bench_close(&b);
     fetch_target_free(t);
     while (atomic_load(&lookups_now))    /* the threads go on without us */
