@@ -18,13 +18,13 @@ libpolicy_a_SOURCES = \
 	policies/scenario_read.c policies/scenario_read.h \
 	policies/scenario_run.c policies/scenario_run.h
 libpolicy_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-EXTRA_DIST += policies/flash-first.json
+EXTRA_DIST += policies/flash-first.json policies/flash-first-local.json
 
 # Tests: cmocka beside the code; the scenarios by the library itself.
 POLICY_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 POLICY_TEST_LIBS = libpolicy.a libpricing.a $(BASE_LIBS)
 check_PROGRAMS += policies/test_scenarios
-#TESTS += policies/test_scenarios
+TESTS += policies/test_scenarios
 policies_test_scenarios_SOURCES = policies/test_scenarios.c
 policies_test_scenarios_CFLAGS = $(POLICY_TEST_CFLAGS)
 policies_test_scenarios_LDADD = $(POLICY_TEST_LIBS)

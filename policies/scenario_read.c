@@ -455,6 +455,7 @@ static bool read_events(struct reader *r, const json_t *v, struct scenario_case 
         struct span cancel = json_span(one, "cancel");
 
         *e = (struct scenario_event){ .at_ms = json_int(one, "at_ms", 0), .cancel = cancel.p != NULL,
+                                      .timer = json_bool(one, "timer", false),
                                       .stop = span_is(cancel, "shutdown") ? STOP_SHUTDOWN : STOP_CALLER };
         e->changes = read_changes(r, json_object_get(one, "health"), &e->n_changes);
         if (!e->changes)
@@ -482,7 +483,8 @@ bool scenario_read_case(const struct scenario_file *file, const json_t *v, char 
     struct span budget = json_span(v, "budget_usd");
 
     *c = (struct scenario_case){ .policy = file->policy, .features = f, .at_ms = SCENARIO_AT_MS, .budget_nano = -1,
-                                 .reserve_ms = json_int(v, "reserve_ms", 0), .ledger_full = json_bool(v, "ledger_full", false) };
+                                 .reserve_ms = json_int(v, "reserve_ms", 0), .ledger_full = json_bool(v, "ledger_full", false),
+                                 .cancel_ms = json_int(v, "cancel_ms", 0), .timer_late_ms = json_int(v, "timer_late_ms", 0) };
     c->first_byte_ms = read_timeout(&r, v, "first_byte_ms", 60000);
     c->answer_ms = read_timeout(&r, v, "answer_ms", 600000);
     c->idle_ms = read_timeout(&r, v, "idle_ms", 120000);

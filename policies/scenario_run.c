@@ -24,7 +24,7 @@ struct player {
 
     /* the running attempt */
     unsigned n;
-    bool reserving, held, running, settled;
+    bool reserving, held, running, stopping, settled;
     int64_t reserve_done_ms;
     int64_t called_ms;
     size_t step;
@@ -268,7 +268,7 @@ static void do_close(struct player *p, const struct action *a)
     }
 }
 
-static void do_action(struct player *p, const struct action *a, struct machine_event *next)
+static void do_action(struct player *p, const struct action *a)
 {
     if (p->closed)
         broken(p, "an action came after the reply was closed");
@@ -294,10 +294,11 @@ static void do_action(struct player *p, const struct action *a, struct machine_e
         break;
     case ACTION_CANCEL_ATTEMPT:
         note(p, "cancel the attempt", SPAN_NONE);
-        p->running = false;
+        if (!p->running || p->stopping)
+            broken(p, "an attempt was stopped that does not run");
+        p->stopping = true;
         p->end.transport = TRANSPORT_RESET;
-        price_attempt_now(p);
-        *next = (struct machine_event){ .kind = EVENT_ENDED, .n = p->n, .outcome = &p->end, .cost_nano = p->cost_nano };
+        p->end_ms = p->now_ms + p->c->cancel_ms;
         break;
     case ACTION_SETTLE:
         do_settle(p, a);
@@ -309,22 +310,14 @@ static void do_action(struct player *p, const struct action *a, struct machine_e
     }
 }
 
-/* Feeds one event and all that follows at once from its actions. */
 static void feed(struct player *p, struct machine_event ev)
 {
-    for (bool more = true; more;) {
-        struct actions acts;
-        struct machine_event next = { .kind = EVENT_START };
+    struct actions acts;
 
-        machine_step(&p->machine, &ev, p->now_ms, &acts);
-        p->timer_ms = acts.timer_ms;
-        more = false;
-        for (unsigned i = 0; i < acts.n; i++) {
-            do_action(p, &acts.list[i], &next);
-            more |= acts.list[i].kind == ACTION_CANCEL_ATTEMPT;
-        }
-        ev = next;
-    }
+    machine_step(&p->machine, &ev, p->now_ms, &acts);
+    p->timer_ms = acts.timer_ms;
+    for (unsigned i = 0; i < acts.n; i++)
+        do_action(p, &acts.list[i]);
 }
 
 /* ---- time ---- */
@@ -352,12 +345,13 @@ static void end_attempt(struct player *p)
 {
     struct answer a;
 
-    while (p->piece < p->outcome->n_pieces && p->called_ms + p->outcome->pieces[p->piece].at_ms <= p->end_ms)
+    while (!p->stopping && p->piece < p->outcome->n_pieces && p->called_ms + p->outcome->pieces[p->piece].at_ms <= p->end_ms)
         add_piece(p, &p->outcome->pieces[p->piece++]);
-    p->running = false;
     price_attempt_now(p);
-    if (p->committed)
+    if (p->committed && !p->stopping)
         deliver(p);
+    p->running = false;
+    p->stopping = false;
     a = draft(p, true);
     feed(p, (struct machine_event){ .kind = EVENT_ENDED, .n = p->n, .answer = &a, .chars = p->chars, .outcome = &p->end,
                                     .cost_nano = p->cost_nano });
@@ -384,19 +378,31 @@ static int64_t attempt_time(const struct player *p)
         return p->reserve_done_ms;
     if (!p->running)
         return INT64_MAX;
-    if (p->c->features->stream && p->piece < p->outcome->n_pieces &&
+    if (p->c->features->stream && !p->stopping && p->piece < p->outcome->n_pieces &&
         p->called_ms + p->outcome->pieces[p->piece].at_ms < p->end_ms)
         return p->called_ms + p->outcome->pieces[p->piece].at_ms;
     return p->end_ms;
+}
+
+static void do_event(struct player *p, const struct scenario_event *e)
+{
+    change_health(p, e);
+    if (e->timer)
+        feed(p, (struct machine_event){ .kind = EVENT_TIMER });
+    if (!e->cancel)
+        return;
+    note(p, e->stop == STOP_CALLER ? "the caller leaves" : "shutdown", SPAN_NONE);
+    feed(p, (struct machine_event){ .kind = EVENT_CANCEL, .stop = e->stop });
 }
 
 static void turn(struct player *p)
 {
     const int64_t attempt = attempt_time(p);
     const int64_t event = p->next_event < p->c->n_events ? p->c->events[p->next_event].at_ms : INT64_MAX;
+    const int64_t timer = p->timer_ms < INT64_MAX ? p->timer_ms + p->c->timer_late_ms : INT64_MAX;
     int64_t next = attempt < event ? attempt : event;
 
-    next = next < p->timer_ms ? next : p->timer_ms;
+    next = next < timer ? next : timer;
     if (next == INT64_MAX) {
         broken(p, "nothing more will happen, and there is no reply");
         p->closed = true;
@@ -411,13 +417,7 @@ static void turn(struct player *p)
         else
             take_piece(p);
     } else if (next == event) {
-        const struct scenario_event *e = &p->c->events[p->next_event++];
-
-        change_health(p, e);
-        if (e->cancel) {
-            note(p, e->stop == STOP_CALLER ? "the caller leaves" : "shutdown", SPAN_NONE);
-            feed(p, (struct machine_event){ .kind = EVENT_CANCEL, .stop = e->stop });
-        }
+        do_event(p, &p->c->events[p->next_event++]);
     } else {
         feed(p, (struct machine_event){ .kind = EVENT_TIMER });
     }
@@ -445,7 +445,7 @@ static void check_limits(struct player *p)
         broken(p, "the cost limit was exceeded");
     if (!p->over && p->c->budget_nano >= 0 && p->r->cost_nano > p->c->budget_nano)
         broken(p, "the budget was exceeded");
-    if (p->r->duration_ms > plan->time_ms + p->c->reserve_ms)
+    if (p->r->duration_ms > plan->time_ms + p->c->reserve_ms + p->c->cancel_ms + p->c->timer_late_ms)
         broken(p, "the time limit was exceeded");
     if (p->held_nano != 0)
         broken(p, "a reservation was left open");
@@ -471,11 +471,8 @@ void scenario_play(const struct scenario_case *c, struct arena *arena, struct bu
         goto out;
     }
     p.machine.coverage = c->coverage;
-    for (; p.next_event < c->n_events && c->events[p.next_event].at_ms == 0; p.next_event++) {
-        change_health(&p, &c->events[p.next_event]);
-        if (c->events[p.next_event].cancel)
-            feed(&p, (struct machine_event){ .kind = EVENT_CANCEL, .stop = c->events[p.next_event].stop });
-    }
+    while (p.next_event < c->n_events && c->events[p.next_event].at_ms == 0)
+        do_event(&p, &c->events[p.next_event++]);
     feed(&p, (struct machine_event){ .kind = EVENT_START });
     for (int turns = 0; !p.closed; turns++) {
         if (turns == TURNS_MAX) {

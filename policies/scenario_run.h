@@ -42,7 +42,7 @@ struct scenario_change {           /* of a model's health at a time */
 
 struct scenario_event {
     int64_t at_ms;
-    bool cancel;
+    bool cancel, timer;
     enum machine_stop stop;
     const struct scenario_change *changes;
     size_t n_changes;
@@ -54,7 +54,8 @@ struct scenario_case {
     struct view view;              /* its models are the case's own: health changes them */
     int64_t at_ms;                 /* UTC */
     int64_t budget_nano;           /* -1: none */
-    int64_t reserve_ms;
+    int64_t reserve_ms, cancel_ms; /* how long a reservation, and the end of a stopped attempt, take */
+    int64_t timer_late_ms;
     bool ledger_full;
     int64_t first_byte_ms, answer_ms, idle_ms;
     const struct scenario_script *scripts;
