@@ -35,6 +35,7 @@ libgateway_a_SOURCES = \
 	gateway/commands/cli.c gateway/commands/cli.h \
 	gateway/commands/costs.c \
 	gateway/commands/keys.c \
+	gateway/commands/policy.c \
 	gateway/commands/table.c gateway/commands/table.h \
 	gateway/commands/serve.c
 nodist_libgateway_a_SOURCES = gateway/defaults_bundled.c
