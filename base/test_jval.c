@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/jscan.h"
+#include "base/test_jwalk.h"
 
 static const char sample[] =
     " { \"model\" : \"auto\", \"n\":-12, \"t\":0.25e1,\"list\":[ 1 , \"two\",[], {\"k\":true} ,null],"
@@ -318,65 +319,6 @@ static void damage(struct buf *b, struct dice *d)
         b->p[at] = bytes[roll(d, sizeof bytes - 1)];
 }
 
-static bool walk_equals(struct span text, const json_t *tree);
-
-static bool string_equals(struct span raw, const char *want, size_t n)
-{
-    char *out = malloc(raw.n + 1);
-    bool same;
-
-    assert_non_null(out);
-    same = raw.p && jraw_unescape(raw, out) == n && memcmp(out, want, n) == 0;
-    free(out);
-    return same;
-}
-
-static bool object_equals(struct span text, const json_t *tree)
-{
-    struct jiter it = jiter_begin(text);
-    const char *key;
-    json_t *member;
-
-    json_object_foreach((json_t *)tree, key, member) {    /* in the order of the text, both */
-        if (!jiter_next(&it) || !string_equals(it.key, key, strlen(key)) || !jraw_is(it.key, key) ||
-            !walk_equals(it.value, member) || jval_get(text, key).p != it.value.p)
-            return false;
-    }
-    return !jiter_next(&it);
-}
-
-static bool array_equals(struct span text, const json_t *tree)
-{
-    struct jiter it = jiter_begin(text);
-
-    for (size_t i = 0; i < json_array_size(tree); i++)
-        if (!jiter_next(&it) || it.key.p || !walk_equals(it.value, json_array_get(tree, i)))
-            return false;
-    return !jiter_next(&it);
-}
-
-static bool walk_equals(struct span text, const json_t *tree)
-{
-    int64_t i;
-    double d;
-
-    switch (jval_type(text)) {
-    case JTYPE_OBJECT: return json_is_object(tree) && object_equals(text, tree);
-    case JTYPE_ARRAY: return json_is_array(tree) && array_equals(text, tree);
-    case JTYPE_STRING:
-        return json_is_string(tree) && string_equals(jval_raw(text), json_string_value(tree), json_string_length(tree));
-    case JTYPE_NUMBER:
-        if (json_is_integer(tree) != jval_int(text, &i))
-            return false;
-        return json_is_integer(tree) ? i == json_integer_value(tree)
-                                     : jval_double(text, &d) && d == json_real_value(tree);
-    case JTYPE_TRUE: return json_is_true(tree);
-    case JTYPE_FALSE: return json_is_false(tree);
-    case JTYPE_NULL: return json_is_null(tree);
-    default: return false;
-    }
-}
-
 /* 0: both refuse, 1: both accept and see the same; -1 with a message otherwise. jansson alone refuses numbers beyond
  * its range and NUL in a key, which are no difference. */
 static int compare(struct jscan *s, struct span text)
@@ -392,7 +334,7 @@ static int compare(struct jscan *s, struct span text)
     if (ours != (tree != NULL) && json_error_code(&e) != json_error_numeric_overflow &&
         json_error_code(&e) != json_error_null_byte_in_key)
         result = -1;
-    if (tree && ours && !walk_equals(text, tree))
+    if (tree && ours && !jwalk_equals(text, tree))
         result = -1;
     if (result < 0)
         print_error("%.*s\nours: %s at %zu, jansson: %s\n", SPAN_FMT(text), ours ? "ok" : jscan_error(s), jscan_at(s),

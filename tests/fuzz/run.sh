@@ -1,0 +1,25 @@
+#!/bin/sh
+# run.sh SECONDS TARGET... - libFuzzer on each target for so long. What it finds worth keeping goes to tests/fuzz/work/
+# in the build folder; an input that breaks a promise is left there as crash-*, to become a file of the corpus.
+set -eu
+seconds=$1
+shift
+failed=0
+for target in "$@"; do
+	name=$(basename "$target" | sed 's/^fuzz_//')
+	seeds=$top_srcdir/tests/fuzz/corpus/$name
+	words=$top_srcdir/tests/fuzz/$name.dict
+	work=tests/fuzz/work/$name
+	mkdir -p "$work"
+	[ -f "$words" ] || words=/dev/null
+	echo "fuzz_$name, $seconds s"
+	if "./$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=4096 -dict="$words" \
+		-print_final_stats=1 -artifact_prefix="$work/" "$work" "$seeds" >"$work.log" 2>&1; then
+		grep -E 'number_of_executed_units|average_exec_per_sec' "$work.log" | sed 's/^stat::/  /'
+		grep -E 'cov:' "$work.log" | tail -1 | sed 's/^#[0-9]*/ /'
+	else
+		tail -40 "$work.log"
+		failed=1
+	fi
+done
+exit $failed
