@@ -1,5 +1,5 @@
 # tests/bench: what things cost. Never part of `make check`: a timing is no unit test.
-EXTRA_PROGRAMS = tests/bench/load
+EXTRA_PROGRAMS += tests/bench/load
 tests_bench_load_SOURCES = tests/bench/load.c
 tests_bench_load_CFLAGS = $(AM_CFLAGS) $(SSL_CFLAGS)
 tests_bench_load_LDADD = $(SSL_LIBS)
