@@ -349,20 +349,61 @@ static void a_file_with_wrong_bytes_is_refused_or_harmless(void **state)
     }
 }
 
-/* A TZif file without transitions: only the rule in its footer. */
-static struct zone *zone_of_rule(const char *rule, const char **why)
+/* A TZif file without transitions: only the rule in its footer. The second header lies at byte 54. */
+static size_t make_zone_file(char bytes[512], const char *rule)
 {
-    char bytes[512] = { 0 };
     size_t n = 0;
 
+    memset(bytes, 0, 512);
     for (int part = 0; part < 2; part++) {
         memcpy(bytes + n, "TZif2", 5);
         bytes[n + 39] = 1;    /* one type */
         bytes[n + 43] = 4;    /* of four characters */
         n += 44 + 6 + 4;
     }
-    n += (size_t)snprintf(bytes + n, sizeof bytes - n, "\n%s\n", rule);
+    return n + (size_t)snprintf(bytes + n, 512 - n, "\n%s\n", rule);
+}
+
+static struct zone *zone_of_rule(const char *rule, const char **why)
+{
+    char bytes[512];
+    const size_t n = make_zone_file(bytes, rule);
+
     return zone_parse(SPAN_LIT("rule"), (struct span){ bytes, n }, why);
+}
+
+static void counts_that_promise_more_than_the_file_has_are_refused(void **state)
+{
+    static const size_t headers[] = { 0, 54 };
+    const char *why;
+
+    (void)state;
+    for (size_t h = 0; h < 2; h++) {
+        for (size_t field = 20; field < 44; field += 4) {
+            for (int value = 1; value < 3; value++) {
+                char bytes[512];
+                const size_t n = make_zone_file(bytes, "UTC0"), at_byte = headers[h] + field;
+
+                memset(bytes + at_byte, value == 2 ? 0xff : 0, 4);
+                bytes[at_byte + 2] = value == 1 ? 0x0f : bytes[at_byte + 2];
+                if (zone_parse(SPAN_LIT("x"), (struct span){ bytes, n }, &why))
+                    fail_msg("loaded with the count at %zu raised", at_byte);
+            }
+        }
+    }
+    {
+        char bytes[512];
+        const size_t n = make_zone_file(bytes, "UTC0");
+
+        bytes[54 + 39] = 0;    /* no type at all */
+        assert_null(zone_parse(SPAN_LIT("x"), (struct span){ bytes, n }, &why));
+        make_zone_file(bytes, "UTC0");
+        bytes[4] = '1';        /* the first version had 32 bits and no rule */
+        assert_null(zone_parse(SPAN_LIT("x"), (struct span){ bytes, n }, &why));
+        make_zone_file(bytes, "UTC0");
+        bytes[54 + 44] = 0x01; /* an offset of half a year */
+        assert_null(zone_parse(SPAN_LIT("x"), (struct span){ bytes, n }, &why));
+    }
 }
 
 static void posix_rules_are_read_as_libc_reads_them(void **state)
@@ -438,6 +479,7 @@ int main(void)
         cmocka_unit_test(names_with_digits_and_signs_are_loaded),
         cmocka_unit_test(a_file_cut_short_is_refused_wherever_it_is_cut),
         cmocka_unit_test(a_file_with_wrong_bytes_is_refused_or_harmless),
+        cmocka_unit_test(counts_that_promise_more_than_the_file_has_are_refused),
         cmocka_unit_test(posix_rules_are_read_as_libc_reads_them),
         cmocka_unit_test(a_rule_may_mean_summer_time_all_the_year_round),
         cmocka_unit_test(broken_rules_are_refused),
