@@ -29,3 +29,4 @@ check_PROGRAMS += gateway/ledger/bench_ledger
 gateway_ledger_bench_ledger_SOURCES = gateway/ledger/bench_ledger.c
 gateway_ledger_bench_ledger_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 gateway_ledger_bench_ledger_LDADD = $(LEDGER_LIBS)
+include gateway/ledger/tests.mk

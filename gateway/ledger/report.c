@@ -292,7 +292,7 @@ bool report_run(const char *path, const struct report_query *q, void (*each)(voi
     if (st) {
         bind(st, q, grain, at, ids, dimension, sizeof dimension);
         while ((step = sqlite3_step(st)) == SQLITE_ROW) {
-            struct report_row row;
+            struct report_row row = { 0 };
 
             read_row(st, q, &row);
             each(arg, &row);
