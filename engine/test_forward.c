@@ -348,8 +348,9 @@ static float *read_floats(const char *path, size_t n)
     return v;
 }
 
-/* Compares with models/vectors/<name>.json: tokens, and the logits at some positions. */
-static void check_vector(const char *name)
+/* Compares with models/vectors/<name>.json: tokens, and the logits at some positions. Returns the share of positions
+ * whose logits all agree to `tolerance`. */
+static double check_vector(const char *name, bool published, float tolerance)
 {
     const char *top = getenv("top_srcdir");
     char path[512], dir[512];
@@ -360,7 +361,8 @@ static void check_vector(const char *name)
     const json_t *tokens, *positions;
     float *want, *got;
     int32_t ids[4096];
-    int n, vocab;
+    int n, vocab, good = 0;
+    size_t n_positions;
     float worst = 0;
 
     problems_init(&ps);
@@ -370,49 +372,54 @@ static void check_vector(const char *name)
     problems_free(&ps);
     tokens = json_object_get(v, "tokens");
     positions = json_object_get(v, "positions");
+    n_positions = json_array_size(positions);
     n = (int)json_array_size(tokens);
     assert_in_range(n, 1, 4096);
     for (int i = 0; i < n; i++)
         ids[i] = (int32_t)json_integer_value(json_array_get(tokens, (size_t)i));
     snprintf(dir, sizeof dir, "%s/engine/models/%s", top ? top : ".", json_cstr(v, "model", ""));
-    e = open_or_fail(dir, &(struct engine_options){ .context = n });
+    e = open_or_fail(dir, &(struct engine_options){ .context = n, .published = published });
     vocab = engine_config(e)->vocab;
     snprintf(path, sizeof path, "%s/engine/models/vectors/%s", top ? top : ".", json_cstr(v, "logits", ""));
-    want = read_floats(path, json_array_size(positions) * (size_t)vocab);
+    want = read_floats(path, n_positions * (size_t)vocab);
     s = seq_new(e, n);
     got = run(e, s, ids, n);
-    for (size_t i = 0; i < json_array_size(positions); i++) {
+    for (size_t i = 0; i < n_positions; i++) {
         const size_t at = (size_t)json_integer_value(json_array_get(positions, i));
         const float d = largest_difference(want + i * (size_t)vocab, got + at * (size_t)vocab, (size_t)vocab);
 
         worst = !(d <= worst) ? d : worst;
+        good += d <= tolerance;
     }
     print_message("%s: largest difference from the trainer %.2e\n", name, (double)worst);
-    assert_true(worst <= 1e-4f);
     free(want);
     free(got);
     seq_free(s);
     engine_free(e);
     json_decref(v);
+    return (double)good / (double)n_positions;
 }
 
-static void the_trainers_logits_are_met_on_the_random_model(void **state)
+static void the_trainers_logits_are_met_on_random_models(void **state)
 {
     (void)state;
-    check_vector("tiny-random");
-}
-
-static void the_trainers_logits_are_met_with_many_experts_a_token(void **state)
-{
-    (void)state;
-    check_vector("tiny-random-k16");
+    assert_true(check_vector("tiny-random", false, 1e-4f) == 1);
+    assert_true(check_vector("tiny-random-k16", false, 1e-4f) == 1);      /* many experts a token */
 }
 
 static void the_trainers_logits_are_met_on_the_bundled_models(void **state)
 {
     (void)state;
-    check_vector("tiny-flash");
-    check_vector("tiny-pro");
+    assert_true(check_vector("tiny-flash", false, 1e-4f) == 1);
+    assert_true(check_vector("tiny-pro", false, 1e-4f) == 1);
+}
+
+/* A value on the boundary of two codes may fall either way by the order of a sum, and then the rest of the row differs
+ * visibly; a rounding in the wrong place would do that to nearly every row. */
+static void the_published_roundings_are_where_the_second_implementation_has_them(void **state)
+{
+    (void)state;
+    assert_true(check_vector("tiny-random-published", true, 1e-3f) >= 0.8);
 }
 
 int main(void)
@@ -429,9 +436,9 @@ int main(void)
         cmocka_unit_test(a_bad_batch_is_refused_and_changes_nothing),
         cmocka_unit_test(shards_and_unaligned_files_give_the_same_model),
         cmocka_unit_test(the_published_rounding_is_near_the_exact_model_and_chunks_agree),
-        cmocka_unit_test(the_trainers_logits_are_met_on_the_random_model),
-        cmocka_unit_test(the_trainers_logits_are_met_with_many_experts_a_token),
+        cmocka_unit_test(the_trainers_logits_are_met_on_random_models),
         cmocka_unit_test(the_trainers_logits_are_met_on_the_bundled_models),
+        cmocka_unit_test(the_published_roundings_are_where_the_second_implementation_has_them),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

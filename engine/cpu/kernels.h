@@ -13,6 +13,13 @@
  * a block of FP8 scales never straddles two. */
 #define TILE_COLS 512
 
+/* In front of a loop over the rows of a tile: its sums must stay in registers, also at -O2. */
+#if defined(__clang__)
+#define UNROLL_ROWS _Pragma("unroll")
+#else
+#define UNROLL_ROWS _Pragma("GCC unroll 8")
+#endif
+
 struct kernels {
     const char *name;
     /* out[i] = w[row][from + i] for i < n; `from` is a multiple of 128. Exact. */

@@ -112,11 +112,13 @@ V256 static void dots1(float *y, const float *const rows[TILE_ROWS], int n_rows,
     float sums[TILE_ROWS];
     int k = 0;
 
+    UNROLL_ROWS
     for (int r = 0; r < TILE_ROWS; r++)
         a[r] = _mm256_setzero_ps();
     for (; k + 8 <= cols; k += 8) {
         const __m256 u = _mm256_loadu_ps(x + k);
 
+        UNROLL_ROWS
         for (int r = 0; r < TILE_ROWS; r++)
             a[r] = _mm256_fmadd_ps(_mm256_loadu_ps(rows[r] + k), u, a[r]);
     }

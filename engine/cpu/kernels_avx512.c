@@ -99,8 +99,10 @@ V512 static inline __m256 sums_of(const __m512 a[TILE_ROWS])
     __m256 b[TILE_ROWS];
     __m256 c, d;
 
+    UNROLL_ROWS
     for (int r = 0; r < TILE_ROWS; r++)
         b[r] = _mm256_add_ps(_mm512_castps512_ps256(a[r]), _mm512_extractf32x8_ps(a[r], 1));
+    UNROLL_ROWS
     for (int r = 0; r < TILE_ROWS; r += 2)
         b[r / 2] = _mm256_hadd_ps(b[r], b[r + 1]);
     c = _mm256_hadd_ps(b[0], b[1]);    /* halves of rows 0..3, low and high 128 bits */
@@ -122,11 +124,13 @@ V512 static void dots2(float *y0, float *y1, const float *const rows[TILE_ROWS],
     __m512 a[TILE_ROWS], b[TILE_ROWS];
     int k = 0;
 
+    UNROLL_ROWS
     for (int r = 0; r < TILE_ROWS; r++)
         a[r] = b[r] = _mm512_setzero_ps();
     for (; k + 16 <= cols; k += 16) {
         const __m512 u = _mm512_loadu_ps(x0 + k), v = _mm512_loadu_ps(x1 + k);
 
+        UNROLL_ROWS
         for (int r = 0; r < TILE_ROWS; r++) {
             const __m512 w = _mm512_loadu_ps(rows[r] + k);
 
@@ -138,6 +142,7 @@ V512 static void dots2(float *y0, float *y1, const float *const rows[TILE_ROWS],
         const __mmask16 lanes = first_lanes(cols - k);
         const __m512 u = _mm512_maskz_loadu_ps(lanes, x0 + k), v = _mm512_maskz_loadu_ps(lanes, x1 + k);
 
+        UNROLL_ROWS
         for (int r = 0; r < TILE_ROWS; r++) {
             const __m512 w = _mm512_maskz_loadu_ps(lanes, rows[r] + k);
 
@@ -154,11 +159,13 @@ V512 static void dots1(float *y, const float *const rows[TILE_ROWS], __mmask8 ke
     __m512 a[TILE_ROWS];
     int k = 0;
 
+    UNROLL_ROWS
     for (int r = 0; r < TILE_ROWS; r++)
         a[r] = _mm512_setzero_ps();
     for (; k + 16 <= cols; k += 16) {
         const __m512 u = _mm512_loadu_ps(x + k);
 
+        UNROLL_ROWS
         for (int r = 0; r < TILE_ROWS; r++)
             a[r] = _mm512_fmadd_ps(_mm512_loadu_ps(rows[r] + k), u, a[r]);
     }
@@ -166,6 +173,7 @@ V512 static void dots1(float *y, const float *const rows[TILE_ROWS], __mmask8 ke
         const __mmask16 lanes = first_lanes(cols - k);
         const __m512 u = _mm512_maskz_loadu_ps(lanes, x + k);
 
+        UNROLL_ROWS
         for (int r = 0; r < TILE_ROWS; r++)
             a[r] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(lanes, rows[r] + k), u, a[r]);
     }
