@@ -21,6 +21,7 @@
 #define READ_HIGH 65536u        /* bytes of input that may wait in us; more stays in the kernel */
 #define DISCARD_MAX 65536u      /* rest of a refused body that is read and dropped rather than the connection closed */
 #define LINGER_MS 1000
+#define SMALL_BODY 16000        /* fits one TLS record together with its head */
 
 enum connection_state { CONN_HEAD, CONN_BODY, CONN_DISCARD, CONN_REPLY, CONN_CLOSING };
 
@@ -139,6 +140,8 @@ void connection_send_head(struct connection *c, int status, struct span fields, 
     const bool keep = !close && c->head && c->head->keep_alive && !c->close_after && !c->list->draining &&
                       (!c->limits->requests_per_connection || c->requests < c->limits->requests_per_connection);
 
+    /* Head and a small body in one run of memory: libevent gives each run its own TLS record and system call. */
+    evbuffer_expand(out, fields.n + 256 + (length > 0 && length < SMALL_BODY ? (size_t)length : 0));
     c->head_sent = true;
     c->reply_chunked = length < 0 && (!c->head || c->head->minor == 1);
     c->reply_until_close = length < 0 && !c->reply_chunked;

@@ -266,8 +266,11 @@ static void *worker_main(void *arg)
 {
     struct worker *w = arg;
     sigset_t all;
+    char name[16];
 
-    sigfillset(&all);    /* signals are the housekeeper's */
+    snprintf(name, sizeof name, "worker-%d", w->index);
+    pthread_setname_np(pthread_self(), name);    /* for top -H and perf */
+    sigfillset(&all);                            /* signals are the housekeeper's */
     pthread_sigmask(SIG_BLOCK, &all, NULL);
     event_base_loop(w->base, EVLOOP_NO_EXIT_ON_EMPTY);
     return NULL;
