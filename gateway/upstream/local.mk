@@ -16,3 +16,15 @@ TESTS += gateway/upstream/test_fetch
 gateway_upstream_test_fetch_SOURCES = gateway/upstream/test_fetch.c tests/mock/mock_run.c tests/mock/mock_run.h
 gateway_upstream_test_fetch_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(EVENT_CFLAGS)
 gateway_upstream_test_fetch_LDADD = $(UPSTREAM_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += gateway/upstream/test_health gateway/upstream/test_provider gateway/upstream/test_engine
+TESTS += gateway/upstream/test_health gateway/upstream/test_provider gateway/upstream/test_engine
+gateway_upstream_test_health_SOURCES = gateway/upstream/test_health.c
+gateway_upstream_test_health_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+gateway_upstream_test_health_LDADD = $(UPSTREAM_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+gateway_upstream_test_provider_SOURCES = gateway/upstream/test_provider.c
+gateway_upstream_test_provider_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(CURL_CFLAGS) $(JANSSON_CFLAGS)
+gateway_upstream_test_provider_LDADD = $(UPSTREAM_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+gateway_upstream_test_engine_SOURCES = gateway/upstream/test_engine.c
+gateway_upstream_test_engine_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(EVENT_CFLAGS)
+gateway_upstream_test_engine_LDADD = $(UPSTREAM_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
