@@ -223,6 +223,23 @@ static void versions_are_found_by_time_and_by_name(void **state)
     book_free(b);
 }
 
+static void dates_of_a_calendar_may_stand_in_any_order(void **state)
+{
+    struct book *b = book_of("{'calendars':{'c':{'zone':'UTC','dates':['2026-10-07','2026-01-01','2026-10-01','2026-05-01']}},"
+                             "'models':{'p/m':{'context':1000,'versions':[{'from':'2026-01-01T00:00:00Z','source':'test',"
+                             "'input':'1','output':'1','windows':[{'from':'00:00','to':'24:00','tz':'UTC','except':'c',"
+                             "'multiplier':'2'}]}]}}}");
+    const struct window *w = book_get(b, 0)->versions[0].windows;
+
+    (void)state;
+    assert_false(window_holds(w, at("2026-01-01T12:00:00Z")));
+    assert_false(window_holds(w, at("2026-05-01T12:00:00Z")));
+    assert_false(window_holds(w, at("2026-10-01T12:00:00Z")));
+    assert_false(window_holds(w, at("2026-10-07T12:00:00Z")));
+    assert_true(window_holds(w, at("2026-10-06T12:00:00Z")));
+    book_free(b);
+}
+
 /* ---- what is refused, and where ---- */
 
 struct fault {
@@ -299,6 +316,10 @@ static const struct fault faults[] = {
     /* windows */
     { "no time of day", WINDOW("'from':'25:00','to':'02:00','tz':'UTC','multiplier':'2'"), AT_V "/windows/0/from",
       "time of day" },
+    { "letters in a time of day", WINDOW("'from':'ab:cd','to':'02:00','tz':'UTC','multiplier':'2'"),
+      AT_V "/windows/0/from", "time of day" },
+    { "a letter in a time of day", WINDOW("'from':'01:00','to':'02:0x','tz':'UTC','multiplier':'2'"),
+      AT_V "/windows/0/to", "time of day" },
     { "from at 24:00", WINDOW("'from':'24:00','to':'02:00','tz':'UTC','multiplier':'2'"), AT_V "/windows/0/from",
       "time of day" },
     { "minutes of 60", WINDOW("'from':'01:60','to':'02:00','tz':'UTC','multiplier':'2'"), AT_V "/windows/0/from",
@@ -587,6 +608,7 @@ int main(void)
         cmocka_unit_test(names_are_resolved_in_the_agreed_order),
         cmocka_unit_test(lookups_within_a_provider_and_over_providers),
         cmocka_unit_test(versions_are_found_by_time_and_by_name),
+        cmocka_unit_test(dates_of_a_calendar_may_stand_in_any_order),
         cmocka_unit_test(each_fault_is_refused_and_told_at_its_place),
         cmocka_unit_test(all_faults_are_told_at_once),
         cmocka_unit_test(windows_that_only_touch_do_not_overlap),

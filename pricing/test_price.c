@@ -956,6 +956,21 @@ static void the_view_shows_what_the_price_uses(void **state)
     problems_free(&ps);
 }
 
+static void the_view_reduces_its_multiplier(void **state)
+{
+    struct book *b = book_of(BOOK("{" FROM ",'input':'1','output':'1','searches':'3','windows':[{'from':'00:00','to':'24:00',"
+                                  "'tz':'UTC','multiplier':'0.6'}],'tiers':[{'prompt_from':1,'multiplier':'1.25'}],"
+                                  "'service_tiers':{'priority':'2'}}"));
+    struct price_view v;
+
+    (void)state;
+    assert_int_equal(price_at(only_model(b), at("2026-06-01T00:00:00Z"), 1, SPAN_LIT("priority"), &v), PRICE_OK);
+    assert_true(v.multiplier.num == 3 && v.multiplier.den == 2);
+    assert_int_equal(v.effective.pusd[RATE_INPUT], 1500000);
+    assert_int_equal(v.effective.pusd[RATE_SEARCHES], 3000000000);    /* 3 USD per 1000, not multiplied */
+    book_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -989,6 +1004,7 @@ int main(void)
         cmocka_unit_test(a_reservation_knows_choices_writes_tiers_and_service_tiers),
         cmocka_unit_test(impossible_bounds_are_refused),
         cmocka_unit_test(the_view_shows_what_the_price_uses),
+        cmocka_unit_test(the_view_reduces_its_multiplier),
     };
 
     return cmocka_run_group_tests_name("pricing/price", tests, NULL, NULL);
