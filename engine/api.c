@@ -47,7 +47,7 @@ static bool is_absent(struct span v)
     return !v.p || jval_type(v) == JTYPE_NULL;
 }
 
-static bool get_bool(struct span obj, const char *name, bool *out, struct api_error *e)
+static bool get_bool(struct span obj, const char *name, const char *param, bool *out, struct api_error *e)
 {
     const struct span v = jval_get(obj, name);
     const enum jtype type = jval_type(v);
@@ -55,7 +55,7 @@ static bool get_bool(struct span obj, const char *name, bool *out, struct api_er
     if (is_absent(v))
         return true;
     if (type != JTYPE_TRUE && type != JTYPE_FALSE)
-        return WRONG_TYPE(e, name, "true or false");
+        return WRONG_TYPE(e, param, "true or false");
     *out = type == JTYPE_TRUE;
     return true;
 }
@@ -335,7 +335,7 @@ static bool read_stream(struct span body, struct api_reply *r, struct api_error 
 {
     const struct span options = jval_get(body, "stream_options");
 
-    if (!get_bool(body, "stream", &r->stream, e) ||
+    if (!get_bool(body, "stream", "stream", &r->stream, e) ||
         !is_type(body, "stream_options", JTYPE_OBJECT, "an object", e))
         return false;
     if (is_absent(options))
@@ -343,10 +343,7 @@ static bool read_stream(struct span body, struct api_reply *r, struct api_error 
     if (!r->stream)
         return api_fail(e, 400, "invalid_value", "stream_options", "'stream_options' is only allowed when 'stream' is "
                         "true");
-    if (get_bool(options, "include_usage", &r->include_usage, e))
-        return true;
-    snprintf(e->param, sizeof e->param, "stream_options.include_usage");
-    return false;
+    return get_bool(options, "include_usage", "stream_options.include_usage", &r->include_usage, e);
 }
 
 /* Reasoning is off unless asked for: a model that was not trained to reason gives nonsense when made to. */
@@ -359,7 +356,7 @@ static bool read_thinking(struct span body, struct job *j, struct api_error *e)
 
     if (!is_type(body, "thinking", JTYPE_OBJECT, "an object", e) ||
         !is_type(body, "chat_template_kwargs", JTYPE_OBJECT, "an object", e) ||
-        !get_bool(jval_get(body, "chat_template_kwargs"), "thinking", &on, e))
+        !get_bool(jval_get(body, "chat_template_kwargs"), "thinking", "chat_template_kwargs.thinking", &on, e))
         return false;
     if (!is_absent(thinking) && (!type.p || (!jraw_is(type, "enabled") && !jraw_is(type, "disabled"))))
         return api_fail(e, 400, "invalid_value", "thinking.type", "'thinking.type' must be \"enabled\" or \"disabled\"");
@@ -413,7 +410,7 @@ static bool read_unsupported(struct span body, struct api_error *e)
             return api_fail(e, 400, "unsupported_parameter", name, "'%s' is not supported by this engine yet", name);
     }
     if (!get_number(body, "presence_penalty", -2, 2, &presence, e) ||
-        !get_number(body, "frequency_penalty", -2, 2, &frequency, e) || !get_bool(body, "logprobs", &logprobs, e))
+        !get_number(body, "frequency_penalty", -2, 2, &frequency, e) || !get_bool(body, "logprobs", "logprobs", &logprobs, e))
         return false;
     if (presence != 0 || frequency != 0 || logprobs) {
         const char *name = logprobs ? "logprobs" : presence != 0 ? "presence_penalty" : "frequency_penalty";
@@ -450,7 +447,7 @@ bool api_read_tokenize(struct span body, struct job *j, struct api_error *e)
         return read_messages(body, j, e);
     if (!is_absent(jval_get(body, "messages")))
         return api_fail(e, 400, "invalid_value", "prompt", "give either 'prompt' or 'messages'");
-    return get_bool(body, "add_special_tokens", &j->with_added, e);
+    return get_bool(body, "add_special_tokens", "add_special_tokens", &j->with_added, e);
 }
 
 bool api_end_ok(const struct job *j, size_t context, struct api_error *e)

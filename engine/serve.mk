@@ -12,7 +12,8 @@ libengine_a_SOURCES += \
 	engine/chat_model.c engine/chat_model.h \
 	engine/serve.c engine/run.c
 
-ENGINE_SERVE_TESTS = engine/test_tokenizer engine/test_prompt engine/test_answer engine/test_sample engine/test_worker
+ENGINE_SERVE_TESTS = engine/test_tokenizer engine/test_prompt engine/test_answer engine/test_sample \
+	engine/test_worker engine/test_api engine/test_server
 check_PROGRAMS += $(ENGINE_SERVE_TESTS)
 TESTS += $(ENGINE_SERVE_TESTS)
 engine_test_tokenizer_SOURCES = engine/test_tokenizer.c
@@ -30,3 +31,9 @@ engine_test_sample_LDADD = $(engine_test_tokenizer_LDADD)
 engine_test_worker_SOURCES = engine/test_worker.c engine/fake_lm.c engine/fake_lm.h
 engine_test_worker_CFLAGS = $(engine_test_tokenizer_CFLAGS)
 engine_test_worker_LDADD = $(engine_test_tokenizer_LDADD)
+engine_test_server_SOURCES = engine/test_server.c engine/fake_lm.c engine/fake_lm.h
+engine_test_server_CFLAGS = $(engine_test_tokenizer_CFLAGS) $(EVENT_CFLAGS)
+engine_test_server_LDADD = $(engine_test_tokenizer_LDADD)
+engine_test_api_SOURCES = engine/test_api.c
+engine_test_api_CFLAGS = $(engine_test_tokenizer_CFLAGS)
+engine_test_api_LDADD = $(engine_test_tokenizer_LDADD)

@@ -11,6 +11,7 @@
  * Refuses to compute anything: bytes and small texts only, so that no caller waits for another here. */
 #include "engine/server.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -573,24 +574,38 @@ static evutil_socket_t listen_unix(struct server *s, const char *path, struct pr
     return fd;
 }
 
-static bool is_loopback(const struct sockaddr_storage *a)
+/* "127.0.0.1:PORT" or "[::1]:PORT", any address of 127.0.0.0/8. (libevent's own parser takes no port 0.) */
+static bool parse_loopback(struct span text, struct sockaddr_storage *a, socklen_t *n)
 {
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
+    struct sockaddr_in *v4 = (struct sockaddr_in *)a;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)a;
+    size_t colon = text.n;
+    uint64_t port;
+    char host[64];
 
-    if (a->ss_family == AF_INET)
-        return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-    return a->ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+    while (colon > 0 && text.p[colon - 1] != ':')
+        colon--;
+    if (colon == 0 || !span_to_u64(span_skip(text, colon), 65535, &port) || colon > sizeof host)
+        return false;
+    snprintf(host, sizeof host, "%.*s", (int)(colon - 1), text.p);
+    if (strcmp(host, "[::1]") == 0) {
+        *v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port),
+                                     .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+        *n = sizeof *v6;
+        return true;
+    }
+    *v4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    *n = sizeof *v4;
+    return inet_pton(AF_INET, host, &v4->sin_addr) == 1 && ntohl(v4->sin_addr.s_addr) >> 24 == 127;
 }
 
 static evutil_socket_t listen_tcp(struct server *s, const char *address, struct problems *ps)
 {
     struct sockaddr_storage a = { 0 };
-    int n = sizeof a, fd, one = 1;
-    socklen_t got = sizeof a;
+    socklen_t n = 0, got = sizeof a;
+    int fd, one = 1;
 
-    if (evutil_parse_sockaddr_port(address, (struct sockaddr *)&a, &n) != 0 || !strrchr(address, ':') ||
-        !is_loopback(&a)) {
+    if (!parse_loopback(span_str(address), &a, &n)) {
         problem_error(ps, "", "cannot listen at \"%s\": it must be unix:PATH, 127.0.0.1:PORT or [::1]:PORT (there are no "
                       "keys and no TLS here; the gateway is for others)", address);
         return -1;
@@ -598,8 +613,7 @@ static evutil_socket_t listen_tcp(struct server *s, const char *address, struct 
     fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&a, (socklen_t)n) != 0 ||
-        getsockname(fd, (struct sockaddr *)&a, &got) != 0) {
+    if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) != 0 || getsockname(fd, (struct sockaddr *)&a, &got) != 0) {
         problem_error(ps, "", "cannot listen at %s: %s", address, strerror(errno));
         if (fd >= 0)
             close(fd);
