@@ -204,7 +204,16 @@ static void a_clone_goes_on_as_the_original_and_leaves_it_alone(void **state)
     assert_non_null(copy);
     assert_int_equal(seq_length(copy), 131);
     assert_int_equal(seq_max_context(copy), 600);
-    free(run(f->e, copy, f->ids, 60));                       /* other tokens */
+    free(run(f->e, s, f->ids, 40));                          /* other tokens: the copy must not notice */
+    logits = run(f->e, copy, f->ids + 131, 60);
+    assert_same_bits(f, logits, 131, 60);
+    free(logits);
+    seq_free(copy);
+    seq_free(s);
+    s = seq_new(f->e, 200);
+    free(run(f->e, s, f->ids, 131));
+    copy = seq_clone(s, 200);
+    free(run(f->e, copy, f->ids, 40));                       /* nor the original what the copy does */
     logits = run(f->e, s, f->ids + 131, 60);
     assert_same_bits(f, logits, 131, 60);
     free(logits);

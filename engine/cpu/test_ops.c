@@ -583,12 +583,13 @@ static void fake_fp8_scales_each_group_by_a_power_of_two(void **state)
     x[1] = 3.3f;                                             /* 1.65 -> 1.625 */
     x[64] = 448;                                             /* scale 1 */
     x[65] = 3.3f;                                            /* -> 3.25 */
+    x[66] = 0x1p-9f;                                         /* the smallest step at scale 1; lost at scale 2 */
     x[128] = 1e-9f;                                          /* scale from the least amax 1e-4: 2^-22, 1e-9 -> 2^-31 x 2 */
     d->ops->fake_fp8(d, x, 1, 130, 130, 64);
     assert_true(x[0] == 448);                                /* 224.5 is between 224 and 240 */
     assert_true(x[1] == 3.25f);
     assert_true(x[64] == 448);
-    assert_true(x[65] == 3.25f);
+    assert_true(x[65] == 3.25f && x[66] == 0x1p-9f);
     assert_true(x[128] == 0x1p-30f);                         /* 1e-9 * 2^22 = 2.147 * 2^-9 -> 2 * 2^-9 */
 }
 
