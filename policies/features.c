@@ -56,9 +56,9 @@ static const struct word math_a[] = { { "alpha", 2 }, { 0 } };
 static const struct word math_b[] = { { "beta", 1 }, { "bijection", 8 }, { 0 } };
 static const struct word math_c[] = { { "calculate", 3 }, { "cdot", 6 }, { "circumference", 6 },
     { "coefficient", 4 }, { "coefficients", 4 }, { "combinatorics", 8 }, { "compute", 2 }, { "congruent", 6 },
-    { "convergence", 6 }, { "converges", 6 }, { "corollary", 8 }, { "cos", 4 }, { "cosine", 6 }, { "cubic", 4 }, { 0 } };
+    { "convergence", 6 }, { "converges", 6 }, { "coprime", 8 }, { "corollary", 8 }, { "cos", 4 }, { "cosine", 6 }, { "cubic", 4 }, { 0 } };
 static const struct word math_d[] = { { "derivative", 8 }, { "determinant", 6 }, { "differentiate", 8 },
-    { "diverges", 6 }, { "divisible", 6 }, { 0 } };
+    { "diverges", 6 }, { "divides", 4 }, { "divisible", 6 }, { 0 } };
 static const struct word math_e[] = { { "eigenvalue", 8 }, { "eigenvalues", 8 }, { "eigenvector", 8 },
     { "equation", 6 }, { "equations", 6 }, { "evaluate", 2 }, { "exists", 1 }, { 0 } };
 static const struct word math_f[] = { { "factorial", 6 }, { "forall", 4 }, { "frac", 4 }, { 0 } };

@@ -31,3 +31,27 @@ policies_test_scenarios_LDADD = $(POLICY_TEST_LIBS)
 dist-hook: policies-dist-hook
 .PHONY: policies-dist-hook
 policies-dist-hook: ; mkdir -p $(distdir)/policies/tests && cp -p $(srcdir)/policies/tests/*.json $(distdir)/policies/tests/
+
+check_PROGRAMS += policies/test_checks
+TESTS += policies/test_checks
+policies_test_checks_SOURCES = policies/test_checks.c
+policies_test_checks_CFLAGS = $(POLICY_TEST_CFLAGS)
+policies_test_checks_LDADD = $(POLICY_TEST_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += policies/test_failure
+TESTS += policies/test_failure
+policies_test_failure_SOURCES = policies/test_failure.c
+policies_test_failure_CFLAGS = $(POLICY_TEST_CFLAGS)
+policies_test_failure_LDADD = $(POLICY_TEST_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += policies/test_features
+TESTS += policies/test_features
+policies_test_features_SOURCES = policies/test_features.c
+policies_test_features_CFLAGS = $(POLICY_TEST_CFLAGS)
+policies_test_features_LDADD = $(POLICY_TEST_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += policies/test_policy
+TESTS += policies/test_policy
+policies_test_policy_SOURCES = policies/test_policy.c policies/testing.h
+policies_test_policy_CFLAGS = $(POLICY_TEST_CFLAGS)
+policies_test_policy_LDADD = $(POLICY_TEST_LIBS) $(TEST_LIBS)

@@ -145,7 +145,7 @@ static const char *const turns[] = { "help but ", "help noticing", "help thinkin
 
 /* Whole beginnings. */
 static const char *const beginnings[] = {
-    "i must decline", "i have to decline", "i respectfully decline", "i decline to", "that's not something i can",
+    "i must decline", "i must respectfully decline", "i have to decline", "i respectfully decline", "i decline to", "that's not something i can",
     "that is not something i can", "this is not something i can", "this request violates", "your request violates",
     "it is against my programming", "it's against my programming", "it would be inappropriate", "it is not appropriate for me",
     "it's not appropriate for me", "i do not have the ability to answer", "i'm designed to be helpful and harmless",
@@ -223,7 +223,8 @@ static bool is_english_refusal(struct span s)
         return false;
     for (;;) {    /* "I can't, in good conscience, ..." and adverbs before the deed */
         static const char *const adverbs[] = { "really ", "actually ", "directly ", "currently ", "legally ", "personally ",
-                                               "with ", "knowingly ", "just " };
+                                               "with ", "knowingly ", "just ",
+                                               "and will not ", "and won't " };
         const size_t skip = begins_with(rest, adverbs, COUNT(adverbs));
 
         if (!skip)
