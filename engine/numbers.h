@@ -53,12 +53,10 @@ static inline float float_of_f16(uint16_t h)
 /* E4M3 (fn): s eeee mmm, bias 7, no infinities, 0x7f and 0xff are NaN, largest 448. */
 static inline float float_of_e4m3(uint8_t b)
 {
-    float f;
+    /* Sign, exponent and mantissa where a float32 has them; the product makes up for the other bias, 127 - 7. */
+    const uint32_t bits = (uint32_t)(b & 0x80u) << 24 | (uint32_t)(b & 0x7fu) << 20;
 
-    if ((b & 0x7fu) == 0x7fu)
-        return NAN;
-    f = float_of_bits((uint32_t)(b & 0x7fu) << 20) * 0x1p120f;    /* bias 127 - 7 */
-    return b & 0x80u ? -f : f;
+    return (b & 0x7fu) == 0x7fu ? NAN : float_of_bits(bits) * 0x1p120f;
 }
 
 /* E2M1: s ee m; 0 .5 1 1.5 2 3 4 6. Only the low four bits of `code` count. */

@@ -2,50 +2,65 @@
 #include "engine/cpu/kernels.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "engine/numbers.h"
 
-static float element(const struct weight *w, size_t row, size_t col)
+/* `code` points at the row's first wanted element; `from` says where the blocks of 128 columns lie. */
+static void decode_fp8(float *out, const uint8_t *code, const uint8_t *row_scales, int from, int n)
 {
-    const size_t cols = (size_t)w->cols, at = row * cols + col;
+    for (int i = 0; i < n; i++)
+        out[i] = float_of_e4m3(code[i]) * float_of_e8m0(row_scales[(from + i) / 128]);
+}
 
-    switch (w->form) {
-    case WEIGHT_F32:
-        return ((const float *)w->data)[at];
-    case WEIGHT_BF16:
-        return float_of_bf16(((const uint16_t *)w->data)[at]);
-    case WEIGHT_F16:
-        return float_of_f16(((const uint16_t *)w->data)[at]);
-    case WEIGHT_FP8:
-        return float_of_e4m3(((const uint8_t *)w->data)[at]) *
-               float_of_e8m0(w->scale[row / 128 * ((cols + 127) / 128) + col / 128]);
-    case WEIGHT_FP4: {
-        const unsigned pair = ((const uint8_t *)w->data)[at / 2];    /* cols is even: low nibble = even column */
+/* Even columns are the low nibbles. */
+static void decode_fp4(float *out, const uint8_t *pairs, const uint8_t *row_scales, int from, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const unsigned pair = pairs[i / 2];
 
-        return float_of_e2m1(col & 1 ? pair >> 4 : pair) * float_of_e8m0(w->scale[at / 32]);
+        out[i] = float_of_e2m1(i & 1 ? pair >> 4 : pair) * float_of_e8m0(row_scales[(from + i) / 32]);
     }
-    }
-    return NAN;
 }
 
 static void plain_decode(float *out, const struct weight *w, int row, int from, int n)
 {
-    for (int i = 0; i < n; i++)
-        out[i] = element(w, (size_t)row, (size_t)(from + i));
+    const size_t cols = (size_t)w->cols, at = (size_t)row * cols + (size_t)from;
+
+    switch (w->form) {
+    case WEIGHT_F32:
+        memcpy(out, (const float *)w->data + at, (size_t)n * sizeof *out);
+        break;
+    case WEIGHT_BF16:
+        for (int i = 0; i < n; i++)
+            out[i] = float_of_bf16(((const uint16_t *)w->data)[at + (size_t)i]);
+        break;
+    case WEIGHT_F16:
+        for (int i = 0; i < n; i++)
+            out[i] = float_of_f16(((const uint16_t *)w->data)[at + (size_t)i]);
+        break;
+    case WEIGHT_FP8:
+        decode_fp8(out, (const uint8_t *)w->data + at, w->scale + (size_t)row / 128 * ((cols + 127) / 128), from, n);
+        break;
+    case WEIGHT_FP4:
+        decode_fp4(out, (const uint8_t *)w->data + at / 2, w->scale + (size_t)row * (cols / 32), from, n);
+        break;
+    }
 }
 
 static void plain_dots(float *y, size_t y_stride, const float *const rows[TILE_ROWS], int n_rows, const float *x,
                        size_t x_stride, int n, int cols, bool add)
 {
-    for (int t = 0; t < n; t++) {
-        for (int r = 0; r < n_rows; r++) {
-            float *out = &y[(size_t)t * y_stride + (size_t)r];
-            float sum = 0;
+    for (int t = 0; t < n; t++, y += y_stride, x += x_stride) {
+        float sum[TILE_ROWS] = { 0 };
 
-            for (int k = 0; k < cols; k++)
-                sum += rows[r][k] * x[(size_t)t * x_stride + (size_t)k];
-            *out = add ? *out + sum : sum;
+        for (int k = 0; k < cols; k++) {
+            UNROLL_ROWS
+            for (int r = 0; r < TILE_ROWS; r++)
+                sum[r] += rows[r][k] * x[k];
         }
+        for (int r = 0; r < n_rows; r++)
+            y[r] = add ? y[r] + sum[r] : sum[r];
     }
 }
 
