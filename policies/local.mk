@@ -55,3 +55,9 @@ TESTS += policies/test_policy
 policies_test_policy_SOURCES = policies/test_policy.c policies/testing.h
 policies_test_policy_CFLAGS = $(POLICY_TEST_CFLAGS)
 policies_test_policy_LDADD = $(POLICY_TEST_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += policies/test_machine
+TESTS += policies/test_machine
+policies_test_machine_SOURCES = policies/test_machine.c policies/testing.h policies/testing_drive.h
+policies_test_machine_CFLAGS = $(POLICY_TEST_CFLAGS)
+policies_test_machine_LDADD = $(POLICY_TEST_LIBS) $(TEST_LIBS)
