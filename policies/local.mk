@@ -61,3 +61,15 @@ TESTS += policies/test_machine
 policies_test_machine_SOURCES = policies/test_machine.c policies/testing.h policies/testing_drive.h
 policies_test_machine_CFLAGS = $(POLICY_TEST_CFLAGS)
 policies_test_machine_LDADD = $(POLICY_TEST_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += policies/test_match
+TESTS += policies/test_match
+policies_test_match_SOURCES = policies/test_match.c policies/testing.h
+policies_test_match_CFLAGS = $(POLICY_TEST_CFLAGS)
+policies_test_match_LDADD = $(POLICY_TEST_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += policies/test_plan
+TESTS += policies/test_plan
+policies_test_plan_SOURCES = policies/test_plan.c policies/testing.h
+policies_test_plan_CFLAGS = $(POLICY_TEST_CFLAGS)
+policies_test_plan_LDADD = $(POLICY_TEST_LIBS) $(TEST_LIBS)
