@@ -3,6 +3,8 @@
 --
 -- Rows of requests, attempts and reservations lie in the order of their ids, which carry their time: the tables are
 -- their own index by time and grow at their end. They hold no prompts and no answers.
+--
+-- Checks of text are chains of OR: a list of three in IN (...) makes SQLite build a table for each row that is written.
 
 CREATE TABLE meta (
     name  TEXT NOT NULL PRIMARY KEY,
@@ -49,7 +51,7 @@ CREATE TABLE attempts (
     output         INTEGER NOT NULL CHECK (output >= 0),
     reasoning      INTEGER NOT NULL CHECK (reasoning >= 0),
     extras         TEXT    NOT NULL,                  -- JSON: what else the price depends on
-    usage_source   TEXT    NOT NULL CHECK (usage_source IN ('reported', 'partial', 'estimated')),
+    usage_source   TEXT    NOT NULL CHECK (usage_source = 'reported' OR usage_source = 'partial' OR usage_source = 'estimated'),
     price_version  TEXT    NOT NULL,                  -- "<book's digest, 16 digits>@<from>"
     priced_ms      INTEGER NOT NULL,                  -- the moment it was priced at
     cost_nano      INTEGER NOT NULL CHECK (cost_nano >= 0),
@@ -64,7 +66,7 @@ CREATE TABLE reservations (
     n           INTEGER NOT NULL CHECK (n >= 1),
     scope       TEXT    NOT NULL,                     -- 'team:NAME', 'key:ID', or 'none': no budget, the crash record
     amount_nano INTEGER NOT NULL CHECK (amount_nano >= 0),
-    state       TEXT    NOT NULL CHECK (state IN ('open', 'settled', 'released', 'estimated')),
+    state       TEXT    NOT NULL CHECK (state = 'open' OR state = 'settled' OR state = 'released' OR state = 'estimated'),
     opened_ms   INTEGER NOT NULL,
     closed_ms   INTEGER,
     bound       TEXT,                                 -- JSON: the attempt at its upper bound; NULL once closed
@@ -108,9 +110,9 @@ CREATE TABLE prices (
 -- Marginals, summed in the transaction that writes the rows. Attempts count in the bucket of their started_ms,
 -- requests in that of their at_ms, under the model that answered.
 CREATE TABLE rollups (
-    grain          TEXT    NOT NULL CHECK (grain IN ('hour', 'day', 'month')),
-    dimension      TEXT    NOT NULL,                  -- 'all', 'team', 'key', 'route', 'provider', 'tag:NAME'
+    grain          TEXT    NOT NULL CHECK (grain = 'hour' OR grain = 'day' OR grain = 'month'),
     bucket         INTEGER NOT NULL,                  -- its first millisecond, UTC
+    dimension      TEXT    NOT NULL,                  -- 'all', 'team', 'key', 'route', 'provider', 'tag:NAME'
     value          TEXT    NOT NULL,                  -- of the dimension; '' for 'all'
     model          TEXT    NOT NULL,
     requests       INTEGER NOT NULL,
@@ -120,7 +122,7 @@ CREATE TABLE rollups (
     cache_write    INTEGER NOT NULL,                  -- of both lives
     output         INTEGER NOT NULL,
     cost_nano      INTEGER NOT NULL,
-    PRIMARY KEY (grain, dimension, bucket, value, model)
+    PRIMARY KEY (grain, bucket, dimension, value, model)    -- all that a commit adds to lies in three places
 ) STRICT, WITHOUT ROWID;
 
 CREATE VIEW costs_daily AS

@@ -158,7 +158,9 @@ static int list(struct accounts *a, const struct budgets_options *b)
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
         table_column(t, span_str(columns[i].name), columns[i].kind, false);
     ok = accounts_budgets_each(a, clock_wall_ms(), add_budget, t);
-    if (ok)
+    if (ok && !table_rows(t) && b->format == TABLE_TEXT)
+        puts("no budgets are set");
+    else if (ok)
         table_print(t, b->format, stdout);
     else
         not_done(ACCOUNTS_FAILED, a, "");

@@ -178,7 +178,9 @@ static int list(struct accounts *a, const struct keys_options *k)
     table_column(t, SPAN_LIT("rotated"), TABLE_TIME, false);
     table_column(t, SPAN_LIT("revoked"), TABLE_TIME, false);
     ok = accounts_keys_each(a, k->team, add_key, t);
-    if (ok)
+    if (ok && !table_rows(t) && k->format == TABLE_TEXT)
+        puts("there are no keys; `tollgate keys create --team TEAM --name NAME` makes one");
+    else if (ok)
         table_print(t, k->format, stdout);
     else
         fprintf(stderr, "tollgate keys: %s\n", accounts_error(a));

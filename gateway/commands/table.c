@@ -119,6 +119,11 @@ static struct span cell_of(const struct table *t, size_t i)
     return text_at(t, t->cells[i].at, t->cells[i].n);
 }
 
+size_t table_rows(const struct table *t)
+{
+    return t->n_columns ? t->n_cells / t->n_columns : 0;
+}
+
 /* ---- aligned ---- */
 
 /* Characters of UTF-8; close enough to columns for names. */
@@ -131,35 +136,33 @@ static size_t width_of(struct span s)
     return n;
 }
 
-static void put_padded(FILE *out, struct span s, size_t width, bool right, bool last)
+/* Blanks wait in *blanks until something follows them: no line ends in blanks. */
+static void put_padded(FILE *out, struct span s, size_t width, bool right, size_t *blanks)
 {
     size_t pad = width - width_of(s);
 
-    for (size_t i = 0; right && i < pad; i++)
+    *blanks += right ? pad : 0;
+    for (; s.n && *blanks; --*blanks)
         fputc(' ', out);
     for (size_t i = 0; i < s.n; i++)
         fputc((uint8_t)s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : s.p[i], out);
-    for (size_t i = 0; !right && !last && i < pad; i++)
-        fputc(' ', out);
+    *blanks += right ? 0 : pad;
 }
 
 static void print_line(const struct table *t, const size_t *widths, size_t row, FILE *out)
 {
-    size_t last = t->n_columns;
+    size_t blanks = 0;
     bool first = true;
 
-    while (last && t->columns[last - 1].hidden)
-        last--;
-    for (size_t c = 0; c < last; c++) {
+    for (size_t c = 0; c < t->n_columns; c++) {
         enum table_kind kind = t->columns[c].kind;
 
         if (t->columns[c].hidden)
             continue;
-        if (!first)
-            fputs("  ", out);
+        blanks += first ? 0 : 2;
         first = false;
         put_padded(out, row ? cell_of(t, (row - 1) * t->n_columns + c) : name_of(t, c), widths[c],
-                   kind == TABLE_NUMBER || kind == TABLE_MONEY, c + 1 == last);
+                   kind == TABLE_NUMBER || kind == TABLE_MONEY, &blanks);
     }
     fputc('\n', out);
 }
@@ -167,7 +170,7 @@ static void print_line(const struct table *t, const size_t *widths, size_t row, 
 static void print_text(const struct table *t, FILE *out)
 {
     size_t *widths = must(calloc(t->n_columns + 1, sizeof *widths));
-    size_t rows = t->n_columns ? t->n_cells / t->n_columns : 0;
+    size_t rows = table_rows(t);
 
     for (size_t c = 0; c < t->n_columns; c++) {
         widths[c] = width_of(name_of(t, c));

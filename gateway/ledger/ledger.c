@@ -5,15 +5,18 @@
  * transaction failed.
  *
  * Invariants:
- *  (1) Entries are written in the order in which they were submitted; those kept back from a failed commit come first.
+ *  (1) Two queues, each written in the order of submission: opens (OPEN, REQUEST_ONLY, price books) and settlements
+ *      (SETTLE, FINISH). A commit takes all opens, and of the settlements those that have lingered long enough: an open
+ *      may overtake a settlement, never the reverse. Settlements kept back from a failed commit come first.
  *  (2) A ticket comes back exactly once: LEDGER_OK only after its commit has returned.
  *  (3) OPEN and REQUEST_ONLY are the only entries that may be refused, at the door or when their commit fails. What
  *      settles (SETTLE, FINISH, a price book) leaves the queue by being written, or with the process.
  *  (4) The queue is bounded: opens by queue_max, settlements by the opens that went before them.
  *  (5) Only the writer thread touches `store`, `kept` and what stands under "writer thread" below.
  *
- * Time: an entry that somebody waits for is committed at once, with all that is queued by then; so commits are small
- * when it is quiet, and large when there is a crowd. An entry that nobody waits for may linger for LINGER_MS.
+ * Time: an open is committed at once, with all the opens that are queued by then; so commits are small when it is
+ * quiet, and large when there is a crowd. A settlement that nobody waits for may linger for LINGER_MS: it touches three
+ * times as many pages as an open, each of which a commit writes to the log whole.
  *
  * A failing disk: the commit is rolled back, its opens are told, its settlements go to `kept`; the ledger is unhealthy
  * and tries again with `kept` (or with a row that tells nothing) every 100 ms, then less often, until it succeeds. */
@@ -37,7 +40,7 @@
 
 #define QUEUE_MAX 8192
 #define BATCH_MAX 256          /* rows a commit: longer transactions only add to the wait of those inside */
-#define BATCH_ENOUGH 64        /* of entries that nobody waits for: a commit is worth its while */
+#define BATCH_ENOUGH 64        /* settlements that are worth a commit at once */
 #define LINGER_MS 10           /* for company; what a kill may turn from its true cost into its upper bound */
 #define TICK_MS 250            /* how often keys and budgets changed by another process are looked for */
 #define RETRY_FIRST_MS 100
@@ -75,9 +78,9 @@ struct ledger_port {
 struct ledger {
     pthread_mutex_t lock;          /* guards this group */
     pthread_cond_t wake;           /* of the writer, by the monotonic clock */
-    struct list queue;
-    size_t urgent;                 /* of the queue: somebody waits */
-    int64_t oldest_ms;             /* when the queue began to fill, monotonic */
+    struct list opens, settlements;
+    size_t urgent;                 /* of the settlements: somebody waits */
+    int64_t oldest_ms;             /* when the settlements began to gather, monotonic */
     bool stop;
     struct ledger_stats stats;     /* healthy is here */
 
@@ -171,31 +174,47 @@ static void port_unref(struct ledger_port *p)
     free(p);
 }
 
-/* The node goes home with its result, or is freed when nobody waits. Writer thread. */
-static void give_back(struct node *n, enum ledger_rc rc)
+/* Nodes of one port go home together: one lock and at most one wake-up for all of them. Writer thread. */
+static void port_give_back(struct ledger_port *p, struct list *nodes)
 {
-    struct ledger_port *p = n->port;
     const uint64_t one = 1;
-    bool first;
+    struct node *n;
 
-    if (!p) {
-        free(n);
-        return;
-    }
-    n->rc = rc;
     pthread_mutex_lock(&p->lock);
-    if (p->dead) {
-        pthread_mutex_unlock(&p->lock);
+    if (!p->dead) {
+        bool first = !p->back.head;
+
+        list_join(&p->back, nodes);
+        /* Within the lock: a worker that frees its port closes the descriptor. Fails only when the counter is full. */
+        if (first && write(p->fd, &one, sizeof one) != sizeof one)
+            log_error("ledger: a worker could not be woken: %s", strerror(errno));
+    }
+    pthread_mutex_unlock(&p->lock);
+    while ((n = list_take(nodes)) != NULL) {    /* the worker has gone */
         free(n);
         port_unref(p);
-        return;
     }
-    first = !p->back.head;
-    list_add(&p->back, n);
-    /* Within the lock: a worker that frees its port closes the descriptor. Fails only when the counter is full. */
-    if (first && write(p->fd, &one, sizeof one) != sizeof one)
-        log_error("ledger: a worker could not be woken: %s", strerror(errno));
-    pthread_mutex_unlock(&p->lock);
+}
+
+/* All nodes go home with the result, or are freed when nobody waits. The list is empty after. */
+static void give_back(struct list *nodes, enum ledger_rc rc)
+{
+    struct node *n;
+
+    while (nodes->head) {
+        struct ledger_port *p = nodes->head->port;
+        struct list same = { 0 }, rest = { 0 };
+
+        while ((n = list_take(nodes)) != NULL) {
+            n->rc = rc;
+            list_add(n->port == p ? &same : &rest, n);
+        }
+        *nodes = rest;
+        if (p)
+            port_give_back(p, &same);
+        while ((n = list_take(&same)) != NULL)
+            free(n);
+    }
 }
 
 void ledger_port_drain(struct ledger_port *p, void (*done)(void *arg, uint64_t ticket, enum ledger_rc rc), void *arg)
@@ -310,21 +329,35 @@ static bool may_be_refused(const struct store_entry *e)
     return !e->is_book && (e->kind == LEDGER_OPEN || e->kind == LEDGER_REQUEST_ONLY);
 }
 
+static bool settles(const struct store_entry *e)
+{
+    return !e->is_book && (e->kind == LEDGER_SETTLE || e->kind == LEDGER_FINISH);
+}
+
+/* Whether it may come in; counts a refusal. Locked. */
+static enum ledger_rc at_the_door(struct ledger *l, const struct store_entry *e)
+{
+    enum ledger_rc rc = LEDGER_OK;
+
+    if (!may_be_refused(e))
+        return rc;
+    if (!l->stats.healthy)
+        rc = LEDGER_DOWN;
+    else if (l->opens.n + l->settlements.n + atomic_load(&l->n_kept) >= l->queue_max)
+        rc = LEDGER_FULL;
+    l->stats.refused_down += rc == LEDGER_DOWN;
+    l->stats.refused_full += rc == LEDGER_FULL;
+    return rc;
+}
+
 /* Takes over `n`; frees it when it is refused. */
 static enum ledger_rc enqueue(struct ledger *l, struct node *n, struct ledger_port *port)
 {
-    enum ledger_rc rc = LEDGER_OK;
-    bool wake;
+    struct list *queue = settles(&n->e) ? &l->settlements : &l->opens;
+    enum ledger_rc rc;
 
     pthread_mutex_lock(&l->lock);
-    if (may_be_refused(&n->e)) {
-        if (!l->stats.healthy)
-            rc = LEDGER_DOWN;
-        else if (l->queue.n + atomic_load(&l->n_kept) >= l->queue_max)
-            rc = LEDGER_FULL;
-        l->stats.refused_down += rc == LEDGER_DOWN;
-        l->stats.refused_full += rc == LEDGER_FULL;
-    }
+    rc = at_the_door(l, &n->e);
     if (rc != LEDGER_OK) {
         pthread_mutex_unlock(&l->lock);
         free(n);
@@ -334,13 +367,15 @@ static enum ledger_rc enqueue(struct ledger *l, struct node *n, struct ledger_po
         atomic_fetch_add(&port->refs, 1);
         n->port = port;
     }
-    if (!l->queue.head)
-        l->oldest_ms = clock_mono_ms();
-    list_add(&l->queue, n);
-    l->urgent += port || n->e.is_book;
-    wake = l->queue.n == 1 || l->urgent == 1 || l->queue.n == BATCH_ENOUGH;
+    list_add(queue, n);
+    if (queue == &l->settlements) {
+        l->urgent += port != NULL;
+        if (queue->n == 1)
+            l->oldest_ms = clock_mono_ms();
+    }
     l->stats.entries++;
-    if (wake)
+    /* The writer sleeps only while there are no opens, nothing urgent, and too few settlements. */
+    if (queue->n == 1 || (queue == &l->settlements && ((port && l->urgent == 1) || queue->n == BATCH_ENOUGH)))
         pthread_cond_signal(&l->wake);
     pthread_mutex_unlock(&l->lock);
     return LEDGER_OK;
@@ -383,10 +418,15 @@ enum ledger_rc ledger_use_book(struct ledger *l, struct span book, char digest[6
 
 void ledger_stats(struct ledger *l, struct ledger_stats *out)
 {
+    struct timespec cpu;
+    clockid_t clock;
+
     pthread_mutex_lock(&l->lock);
     *out = l->stats;
-    out->queued = l->queue.n + atomic_load(&l->n_kept);
+    out->queued = l->opens.n + l->settlements.n + atomic_load(&l->n_kept);
     pthread_mutex_unlock(&l->lock);
+    if (pthread_getcpuclockid(l->writer, &clock) == 0 && clock_gettime(clock, &cpu) == 0)
+        out->writer_cpu_us = (uint64_t)cpu.tv_sec * 1000000 + (uint64_t)cpu.tv_nsec / 1000;
 }
 
 /* ---- the writer ---- */
@@ -429,31 +469,25 @@ static enum store_rc write_list(struct ledger *l, const struct list *batch, cons
  * loudly; its reservation stays open and is closed at its bound at the next start. */
 static void drop_bad(struct list *batch, const struct node *bad, const char *why)
 {
-    struct list rest = { 0 };
+    struct list rest = { 0 }, dropped = { 0 };
     struct node *n;
 
-    while ((n = list_take(batch)) != NULL) {
-        if (n != bad) {
-            list_add(&rest, n);
-            continue;
-        }
-        log_error("ledger: an entry of request %.*s cannot be written and is left out: %s", SPAN_FMT(n->e.request.id), why);
-        give_back(n, LEDGER_DOWN);
-    }
+    log_error("ledger: an entry of request %.*s cannot be written and is left out: %s", SPAN_FMT(bad->e.request.id), why);
+    while ((n = list_take(batch)) != NULL)
+        list_add(n == bad ? &dropped : &rest, n);
     *batch = rest;
+    give_back(&dropped, LEDGER_DOWN);
 }
 
 /* Opens are told, settlements are kept, keeps (3). The list is empty after. */
 static void keep_settlements(struct ledger *l, struct list *batch)
 {
-    struct list kept = { 0 };
+    struct list kept = { 0 }, refused = { 0 };
     struct node *n;
 
     while ((n = list_take(batch)) != NULL)
-        if (may_be_refused(&n->e))
-            give_back(n, LEDGER_DOWN);
-        else
-            list_add(&kept, n);
+        list_add(may_be_refused(&n->e) ? &refused : &kept, n);
+    give_back(&refused, LEDGER_DOWN);
     list_join(&kept, &l->kept);    /* they were taken from the front of what waits, keeps (1) */
     l->kept = kept;
     atomic_store(&l->n_kept, l->kept.n);
@@ -465,7 +499,6 @@ static bool commit_list(struct ledger *l, struct list *batch)
     const struct node *bad = NULL;
     int64_t began_us = clock_mono_us(), took_us;
     enum store_rc rc;
-    struct node *n;
     char error[160];
 
     while ((rc = write_list(l, batch, &bad)) == STORE_BAD && bad) {
@@ -488,28 +521,45 @@ static bool commit_list(struct ledger *l, struct list *batch)
     if ((uint64_t)took_us > l->stats.commit_us_max)
         l->stats.commit_us_max = (uint64_t)took_us;
     pthread_mutex_unlock(&l->lock);
-    while ((n = list_take(batch)) != NULL)
-        give_back(n, LEDGER_OK);
+    give_back(batch, LEDGER_OK);
     return true;
 }
 
-/* The front of the kept entries, or of the queue, up to BATCH_MAX. */
+/* Settlements are due when somebody waits, when there are many, and when the first of them has lingered. Locked. */
+static bool settlements_due(const struct ledger *l, int64_t now)
+{
+    return l->settlements.n && (l->stop || l->urgent || l->settlements.n >= BATCH_ENOUGH || now >= l->oldest_ms + LINGER_MS);
+}
+
+/* Moves entries until the batch has `room`. */
+static void take(struct list *batch, struct list *from, size_t room)
+{
+    struct node *n;
+
+    while (batch->n < room && (n = list_take(from)) != NULL)
+        list_add(batch, n);
+}
+
+/* What the next commit writes, up to BATCH_MAX: the kept ones; the opens; the settlements if they are due, which have
+ * half of the room, so that a flood of opens does not hold them off. */
 static struct list take_batch(struct ledger *l)
 {
     struct list batch = { 0 };
-    struct node *n;
+    bool due;
 
-    while (batch.n < BATCH_MAX && (n = list_take(&l->kept)) != NULL)
-        list_add(&batch, n);
+    take(&batch, &l->kept, BATCH_MAX);
     atomic_store(&l->n_kept, l->kept.n);
-    if (l->kept.head)              /* all of it before anything newer, keeps (1) */
-        return batch;
     pthread_mutex_lock(&l->lock);
-    while (batch.n < BATCH_MAX && (n = list_take(&l->queue)) != NULL) {
-        l->urgent -= n->port || n->e.is_book;
-        list_add(&batch, n);
+    due = !l->kept.head && settlements_due(l, clock_mono_ms());    /* all the kept ones first, keeps (1) */
+    take(&batch, &l->opens, due ? batch.n + (BATCH_MAX - batch.n) / 2 : BATCH_MAX);
+    if (due) {
+        while (batch.n < BATCH_MAX && l->settlements.head) {
+            l->urgent -= l->settlements.head->port != NULL;
+            list_add(&batch, list_take(&l->settlements));
+        }
+        l->oldest_ms = clock_mono_ms();    /* of what is left, if any: it came in just now */
     }
-    l->oldest_ms = clock_mono_ms();    /* of what is left, if any: it came in just now */
+    take(&batch, &l->opens, BATCH_MAX);
     pthread_mutex_unlock(&l->lock);
     return batch;
 }
@@ -530,14 +580,10 @@ static bool wait_for_work(struct ledger *l)
     for (;;) {
         int64_t now = clock_mono_ms(), until = l->next_tick_ms;
 
-        if (l->stop || l->urgent || l->queue.n >= BATCH_ENOUGH || now >= until)
+        if (l->stop || l->opens.n || settlements_due(l, now) || now >= until)
             break;
-        if (l->queue.n) {
-            if (now >= l->oldest_ms + LINGER_MS)
-                break;
-            if (l->oldest_ms + LINGER_MS < until)
-                until = l->oldest_ms + LINGER_MS;
-        }
+        if (l->settlements.n && l->oldest_ms + LINGER_MS < until)
+            until = l->oldest_ms + LINGER_MS;
         wait_until(l, until);
     }
     stop = l->stop;
@@ -584,12 +630,8 @@ static bool try_again(struct ledger *l)
     bool well;
 
     pthread_mutex_lock(&l->lock);
-    list_join(&batch, &l->queue);    /* opens from before the door was shut are told at once */
-    l->urgent = 0;
+    list_join(&batch, &l->opens);    /* from before the door was shut: told at once; a price book is kept */
     pthread_mutex_unlock(&l->lock);
-    list_join(&l->kept, &batch);
-    batch = l->kept;
-    l->kept = (struct list){ 0 };
     keep_settlements(l, &batch);
 
     pthread_mutex_lock(&l->lock);
@@ -788,7 +830,6 @@ fail:
 
 void ledger_close(struct ledger *l, int64_t grace_ms)
 {
-    struct node *n;
     size_t lost;
 
     if (!l)
@@ -807,10 +848,10 @@ void ledger_close(struct ledger *l, int64_t grace_ms)
     pthread_mutex_unlock(&l->checkpoint_lock);
     pthread_join(l->checkpointer, NULL);
 
-    list_join(&l->kept, &l->queue);
+    list_join(&l->kept, &l->opens);
+    list_join(&l->kept, &l->settlements);
     lost = l->kept.n;
-    while ((n = list_take(&l->kept)) != NULL)
-        give_back(n, LEDGER_DOWN);
+    give_back(&l->kept, LEDGER_DOWN);
     if (lost)
         log_error("ledger: the disk did not recover; %zu entries were not written. Their reservations are charged at their "
                   "upper bound at the next start", lost);

@@ -86,6 +86,7 @@ struct ledger_stats {
     size_t queued;                 /* entries waiting now */
     uint64_t entries, commits, failures, refused_full, refused_down, checkpoints;
     uint64_t commit_us_sum, commit_us_max;
+    uint64_t writer_cpu_us;        /* processor time of the writer thread since the start */
 };
 /* Takes a lock for a moment; any thread. */
 void ledger_stats(struct ledger *l, struct ledger_stats *out);

@@ -250,26 +250,13 @@ int rollup_flush(struct rollup *r)
 
 int rollup_prune(sqlite3 *db, int64_t now_ms)
 {
-    /* A dimension at a time: so each delete is one range of the primary key, and nothing that stays is read. */
-    sqlite3_stmt *next = db_prepare(db, "SELECT min(dimension) FROM rollups WHERE grain = 'hour' AND dimension > ?1", NULL);
-    sqlite3_stmt *del = db_prepare(db, "DELETE FROM rollups WHERE grain = 'hour' AND dimension = ?1 AND bucket < ?2", NULL);
-    char dimension[1024] = "";
-    int rc = next && del ? SQLITE_OK : SQLITE_NOMEM;
+    sqlite3_stmt *st = db_prepare(db, "DELETE FROM rollups WHERE grain = 'hour' AND bucket < ?1", NULL);
+    int rc = SQLITE_NOMEM;
 
-    while (rc == SQLITE_OK) {
-        db_bind_str(next, 1, dimension);
-        rc = sqlite3_step(next);
-        if (rc != SQLITE_ROW || sqlite3_column_type(next, 0) == SQLITE_NULL)
-            break;
-        db_column_copy(next, 0, dimension, sizeof dimension);
-        sqlite3_reset(next);
-        db_bind_str(del, 1, dimension);
-        sqlite3_bind_int64(del, 2, utc_floor(now_ms, UTC_HOUR_MS) - ROLLUP_HOURS_MS);
-        rc = sqlite3_step(del);
-        rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
-        sqlite3_reset(del);
-    }
-    sqlite3_finalize(next);
-    sqlite3_finalize(del);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+    if (!st)
+        return rc;
+    sqlite3_bind_int64(st, 1, utc_floor(now_ms, UTC_HOUR_MS) - ROLLUP_HOURS_MS);
+    rc = sqlite3_step(st);
+    sqlite3_finalize(st);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }

@@ -7,6 +7,7 @@
  * statement is written so that the second time changes nothing, and sums follow only what was really inserted. */
 #include "gateway/ledger/store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -48,7 +49,7 @@ static const char *const statement_sql[STATEMENTS] = {
     [PUT_RESERVATION] = "INSERT INTO reservations (request_id, n, scope, amount_nano, state, opened_ms, bound)"
                         " VALUES (?1, ?2, ?3, ?4, 'open', ?5, ?6) ON CONFLICT DO NOTHING",
     [CLOSE_RESERVATION] = "UPDATE reservations SET state = ?3, closed_ms = ?4, bound = NULL"
-                          " WHERE request_id = ?1 AND n = ?2 AND state = 'open'",
+                          " WHERE request_id = ?1 AND n = ?2 AND scope = ?5 AND state = 'open'",
     [PUT_BOOK] = "INSERT INTO prices (digest, used_ms, text) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
     [PROBE] = "INSERT INTO meta (name, value) VALUES ('probe_ms', ?1) ON CONFLICT DO UPDATE SET value = ?1",
     [DATA_VERSION] = "PRAGMA data_version",
@@ -423,15 +424,34 @@ static const char *closed_state(const struct row_attempt *a)
     return a->cost_nano == 0 && memcmp(&a->usage, &none, sizeof none) == 0 ? "released" : "settled";
 }
 
-static enum store_rc close_reservations(struct store *s, struct span id, int n, const char *state, int64_t now_ms)
+static enum store_rc close_reservation(struct store *s, const struct row_request *q, int n, const char *scope,
+                                       const char *state, int64_t now_ms)
 {
     sqlite3_stmt *st = s->st[CLOSE_RESERVATION];
 
-    db_bind_span(st, 1, id);
+    db_bind_span(st, 1, q->id);
     sqlite3_bind_int(st, 2, n);
     db_bind_str(st, 3, state);
     sqlite3_bind_int64(st, 4, now_ms);
+    db_bind_str(st, 5, scope);
     return run(s, CLOSE_RESERVATION);
+}
+
+/* Those of an attempt, by the names that they can have: a whole key is one step, a part of one a loop of SQLite's. */
+static enum store_rc close_reservations(struct store *s, const struct row_request *q, int n, const char *state,
+                                        int64_t now_ms)
+{
+    enum store_rc rc = close_reservation(s, q, n, "none", state, now_ms);
+    char scope[BUDGET_SCOPE_BYTES];
+
+    if (rc != STORE_OK || sqlite3_changes(s->db))
+        return rc;
+    snprintf(scope, sizeof scope, "team:%.*s", SPAN_FMT(q->team));
+    rc = close_reservation(s, q, n, scope, state, now_ms);
+    if (rc != STORE_OK)
+        return rc;
+    snprintf(scope, sizeof scope, "key:%.*s", SPAN_FMT(q->key_id));
+    return close_reservation(s, q, n, scope, state, now_ms);
 }
 
 static enum store_rc put_book(struct store *s, const struct store_entry *e)
@@ -454,7 +474,7 @@ enum store_rc store_apply(struct store *s, const struct store_entry *e)
     case LEDGER_SETTLE:
         rc = put_attempt(s, &e->request, &e->attempt);
         if (rc == STORE_OK)
-            rc = close_reservations(s, e->request.id, e->attempt.n, closed_state(&e->attempt), e->opened_ms);
+            rc = close_reservations(s, &e->request, e->attempt.n, closed_state(&e->attempt), e->opened_ms);
         if (rc == STORE_OK && e->finish)
             rc = end_request(s, &e->request);
         return rc;
@@ -492,7 +512,7 @@ static enum store_rc recover_attempt(struct store *s, const struct row_request *
     if (rc == STORE_OK)
         rc = flush_now(s);
     json_decref(bound);
-    return rc != STORE_OK ? rc : close_reservations(s, q->id, a.n, "estimated", now_ms);
+    return rc != STORE_OK ? rc : close_reservations(s, q, a.n, "estimated", now_ms);
 }
 
 struct recovery {

@@ -88,7 +88,7 @@ static void what_is_missing_or_too_much_is_found(void **state)
         { "DELETE FROM attempts WHERE request_id = (SELECT min(id) FROM requests)", "its attempts are 0" },
         { "DELETE FROM requests WHERE id = (SELECT min(id) FROM requests)", "which is not there" },
         { "DELETE FROM rollups WHERE grain = 'day' AND dimension = 'provider'", "the day rollup of provider" },
-        { "INSERT INTO rollups VALUES ('day', 'team', 0, 'ghost', 'm', 1, 0, 0, 0, 0, 0, 0)", "\"ghost\"" },
+        { "INSERT INTO rollups VALUES ('day', 0, 'team', 'ghost', 'm', 1, 0, 0, 0, 0, 0, 0)", "\"ghost\"" },
         { "UPDATE prices SET text = replace(text, '\"1\"', '\"2\"')", "not in the ledger as it was" },
         { "UPDATE attempts SET price_version = replace(price_version, '@', 'x')", "names the price version" },
         { "UPDATE attempts SET priced_ms = 0", "did not hold" },
