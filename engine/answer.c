@@ -27,7 +27,7 @@ bool answer_add_stop(struct answer *a, struct span stop)
     return true;
 }
 
-/* Bytes behind a->part to text: whole sequences as they are, wrong ones as U+FFFD, the unfinished rest stays in part. */
+/* Bytes behind a->part to text: whole sequences as they are, wrong ones as U+FFFD, the unfinished rest stays. */
 static void take_bytes(struct answer *a, struct span bytes, struct buf *text)
 {
     for (size_t i = 0; i < bytes.n;) {

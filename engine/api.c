@@ -156,7 +156,8 @@ static bool read_parts(struct span parts, const char *at, struct arena *a, struc
             return WRONG_TYPE(e, param, "an object with a \"type\"");
         if (!jraw_is(type, "text"))
             return api_fail(e, 400, "unsupported_value", param,
-                            "'%s' is of type \"%.*s\": this model reads text only", param, SPAN_FMT(api_excerpt(type, 40)));
+                            "'%s' is of type \"%.*s\": this model reads text only", param,
+                            SPAN_FMT(api_excerpt(type, 40)));
         if (jval_type(text) != JTYPE_STRING)
             return WRONG_TYPE(e, param, "an object with a \"text\" that is a string");
         if (i) {
@@ -359,7 +360,8 @@ static bool read_thinking(struct span body, struct job *j, struct api_error *e)
         !get_bool(jval_get(body, "chat_template_kwargs"), "thinking", "chat_template_kwargs.thinking", &on, e))
         return false;
     if (!is_absent(thinking) && (!type.p || (!jraw_is(type, "enabled") && !jraw_is(type, "disabled"))))
-        return api_fail(e, 400, "invalid_value", "thinking.type", "'thinking.type' must be \"enabled\" or \"disabled\"");
+        return api_fail(e, 400, "invalid_value", "thinking.type",
+                        "'thinking.type' must be \"enabled\" or \"disabled\"");
     on = is_absent(thinking) ? on : jraw_is(type, "enabled");
     for (size_t i = 0; i < sizeof efforts / sizeof efforts[0] && !known; i++)
         known = jval_type(effort) == JTYPE_STRING && jraw_is(jval_raw(effort), efforts[i]);
@@ -410,7 +412,8 @@ static bool read_unsupported(struct span body, struct api_error *e)
             return api_fail(e, 400, "unsupported_parameter", name, "'%s' is not supported by this engine yet", name);
     }
     if (!get_number(body, "presence_penalty", -2, 2, &presence, e) ||
-        !get_number(body, "frequency_penalty", -2, 2, &frequency, e) || !get_bool(body, "logprobs", "logprobs", &logprobs, e))
+        !get_number(body, "frequency_penalty", -2, 2, &frequency, e) ||
+        !get_bool(body, "logprobs", "logprobs", &logprobs, e))
         return false;
     if (presence != 0 || frequency != 0 || logprobs) {
         const char *name = logprobs ? "logprobs" : presence != 0 ? "presence_penalty" : "frequency_penalty";

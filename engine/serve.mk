@@ -13,7 +13,7 @@ libengine_a_SOURCES += \
 	engine/serve.c engine/run.c
 
 ENGINE_SERVE_TESTS = engine/test_tokenizer engine/test_prompt engine/test_answer engine/test_sample \
-	engine/test_worker engine/test_api engine/test_server
+	engine/test_worker engine/test_api engine/test_server engine/test_tokens
 check_PROGRAMS += $(ENGINE_SERVE_TESTS)
 TESTS += $(ENGINE_SERVE_TESTS)
 engine_test_tokenizer_SOURCES = engine/test_tokenizer.c
@@ -37,3 +37,17 @@ engine_test_server_LDADD = $(engine_test_tokenizer_LDADD)
 engine_test_api_SOURCES = engine/test_api.c
 engine_test_api_CFLAGS = $(engine_test_tokenizer_CFLAGS)
 engine_test_api_LDADD = $(engine_test_tokenizer_LDADD)
+engine_test_tokens_SOURCES = engine/test_tokens.c
+engine_test_tokens_CFLAGS = $(engine_test_tokenizer_CFLAGS)
+engine_test_tokens_LDADD = $(engine_test_tokenizer_LDADD)
+
+EXTRA_DIST += tests/fuzz/corpus/tokenizer tests/fuzz/corpus/engine_api
+FUZZERS += tests/fuzz/fuzz_tokenizer tests/fuzz/fuzz_engine_api
+tests_fuzz_fuzz_tokenizer_SOURCES = tests/fuzz/fuzz_tokenizer.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_tokenizer_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_fuzz_fuzz_tokenizer_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_tokenizer_LDADD = $(ENGINE_LIBS)
+tests_fuzz_fuzz_engine_api_SOURCES = tests/fuzz/fuzz_engine_api.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_engine_api_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_fuzz_fuzz_engine_api_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_engine_api_LDADD = $(ENGINE_LIBS)

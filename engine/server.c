@@ -606,8 +606,8 @@ static evutil_socket_t listen_tcp(struct server *s, const char *address, struct 
     int fd, one = 1;
 
     if (!parse_loopback(span_str(address), &a, &n)) {
-        problem_error(ps, "", "cannot listen at \"%s\": it must be unix:PATH, 127.0.0.1:PORT or [::1]:PORT (there are no "
-                      "keys and no TLS here; the gateway is for others)", address);
+        problem_error(ps, "", "cannot listen at \"%s\": it must be unix:PATH, 127.0.0.1:PORT or [::1]:PORT (there are "
+                      "no keys and no TLS here; the gateway is for others)", address);
         return -1;
     }
     fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

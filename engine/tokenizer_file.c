@@ -11,11 +11,12 @@
 
 #define FILE_BYTES_MAX (64u << 20)
 #define TEXT_BYTES_MAX (64u << 20)     /* of all tokens together */
-#define ID_MAX ((1 << 24) - 1)         /* a hundred times what any model has */
+#define ID_MAX ((1 << 21) - 1)         /* ten times what any model has; bounds the table of texts to 32 MiB */
 
 /* White space as Unicode's White_Space property. PCRE2's \s would add U+180E, which the file's own matcher
  * (Oniguruma) does not take for a space. */
-#define SPACE "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
+#define SPACE "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}" \
+              "\\x{205f}\\x{3000}"
 
 /* The rules as the released file spells them, and as we give them to PCRE2. */
 static const struct { const char *released, *ours; } split_rules[TOKENIZER_RULES] = {
