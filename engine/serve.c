@@ -11,8 +11,8 @@
 #include "engine/commands.h"
 #include "engine/server.h"
 
-#define DRAIN_MS 5000
-#define CACHE_BYTES (512u << 20)    /* of one model's kept prefixes */
+#define DRAIN_MS 4000                /* the gateway kills after 5000 */
+#define CACHE_BYTES (256u << 20)     /* of one model's kept prefixes */
 
 struct serve_options {
     struct cli_list models;
@@ -182,7 +182,7 @@ static bool follow_parent(void)
 
 int command_serve(int argc, char **argv)
 {
-    struct serve_options o = { .listen = "127.0.0.1:8455", .device = "auto", .slots = 8, .queue = 64, .cache = 32 };
+    struct serve_options o = { .listen = "127.0.0.1:8455", .device = "auto", .slots = 8, .queue = 64, .cache = 16 };
     const struct cli_option options[] = {
         { .name = "model", .type = CLI_LIST, .to = &o.models, .arg = "[NAME=]DIR", .required = true,
           .help = "a model folder, and the name to serve it under (the folder's); repeatable" },
@@ -198,7 +198,7 @@ int command_serve(int argc, char **argv)
         { .name = "queue", .type = CLI_INT, .to = &o.queue, .arg = "N", .min = 0, .max = 10000,
           .help = "requests that may wait, each model; more get 429 (64)" },
         { .name = "cache", .type = CLI_INT, .to = &o.cache, .arg = "N", .min = 0, .max = 256,
-          .help = "beginnings of prompts kept, each model (32)" },
+          .help = "beginnings of prompts kept, each model (16)" },
         { .name = "exit-with-parent", .type = CLI_SWITCH, .to = &o.exit_with_parent,
           .help = "end when the process that started this one does" },
         { .name = NULL },

@@ -13,7 +13,8 @@ libengine_a_SOURCES += \
 	engine/serve.c engine/run.c
 
 ENGINE_SERVE_TESTS = engine/test_tokenizer engine/test_prompt engine/test_answer engine/test_sample \
-	engine/test_worker engine/test_api engine/test_server engine/test_tokens
+	engine/test_worker engine/test_api engine/test_server engine/test_tokens \
+	engine/test_chat_model engine/test_serve
 check_PROGRAMS += $(ENGINE_SERVE_TESTS)
 TESTS += $(ENGINE_SERVE_TESTS)
 engine_test_tokenizer_SOURCES = engine/test_tokenizer.c
@@ -40,6 +41,12 @@ engine_test_api_LDADD = $(engine_test_tokenizer_LDADD)
 engine_test_tokens_SOURCES = engine/test_tokens.c
 engine_test_tokens_CFLAGS = $(engine_test_tokenizer_CFLAGS)
 engine_test_tokens_LDADD = $(engine_test_tokenizer_LDADD)
+engine_test_chat_model_SOURCES = engine/test_chat_model.c
+engine_test_chat_model_CFLAGS = $(engine_test_tokenizer_CFLAGS)
+engine_test_chat_model_LDADD = $(engine_test_tokenizer_LDADD)
+engine_test_serve_SOURCES = engine/test_serve.c
+engine_test_serve_CFLAGS = $(engine_test_tokenizer_CFLAGS)
+engine_test_serve_LDADD = $(engine_test_tokenizer_LDADD)
 
 EXTRA_DIST += tests/fuzz/corpus/tokenizer tests/fuzz/corpus/engine_api
 FUZZERS += tests/fuzz/fuzz_tokenizer tests/fuzz/fuzz_engine_api
