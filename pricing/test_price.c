@@ -899,6 +899,24 @@ static void a_reservation_knows_choices_writes_tiers_and_service_tiers(void **st
     problems_free(&ps);
 }
 
+static void of_several_service_tiers_the_dearest_is_taken_whatever_their_order(void **state)
+{
+    static const char *const orders[] = { "'x':'2.5','y':'3','z':'0.5'", "'y':'3','z':'0.5','x':'2.5'",
+                                          "'z':'0.5','x':'2.5','y':'3'" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        const struct price_bounds bounds = { .prompt = 10, .service_tier = SPAN_LIT("auto") };
+        char text[512];
+        struct book *b;
+
+        snprintf(text, sizeof text, BOOK("{" FROM ",'input':'1','output':'1','service_tiers':{%s}}"), orders[i]);
+        b = book_of(text);
+        assert_int_equal(worst_of(b, "p/m", "2026-06-01T00:00:00Z", "2026-06-01T00:00:00Z", bounds), 30000);
+        book_free(b);
+    }
+}
+
 static void impossible_bounds_are_refused(void **state)
 {
     struct book *b = book_of(BOOK("{" FROM ",'until':'2027-01-01T00:00:00Z','input':'1','output':'1'}"));
@@ -1002,6 +1020,7 @@ int main(void)
         cmocka_unit_test(the_worst_case_is_a_usage_that_can_happen_and_is_priced_the_same),
         cmocka_unit_test(a_reservation_takes_the_dearest_window_and_version_it_may_touch),
         cmocka_unit_test(a_reservation_knows_choices_writes_tiers_and_service_tiers),
+        cmocka_unit_test(of_several_service_tiers_the_dearest_is_taken_whatever_their_order),
         cmocka_unit_test(impossible_bounds_are_refused),
         cmocka_unit_test(the_view_shows_what_the_price_uses),
         cmocka_unit_test(the_view_reduces_its_multiplier),
