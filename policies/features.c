@@ -97,16 +97,22 @@ static const char *const code_openers[] = {
 };
 
 /* File name extensions that mean a file of a project, sorted by nothing: the list is short. */
-static const char *const extensions[] = {
-    "c", "h", "cc", "cpp", "hpp", "cu", "py", "js", "ts", "tsx", "jsx", "go", "rs", "java", "kt", "swift", "rb", "php",
-    "cs", "sql", "sh", "md", "txt", "json", "yaml", "yml", "toml", "xml", "html", "css", "scss", "vue", "csv", "ipynb",
-    "tex", "pdf", "docx", "xlsx", "pptx", "lua", "pl", "scala", "ex", "hs", "ml", "zig", "dart", "proto", "cfg", "ini",
-    "conf", "gradle", "cmake", "mk", "am", "ac", "lock", "log", "diff", "patch", "svg", "png", "jpg",
+#define WORD(w) { w, sizeof w - 1 }
+static const struct span extensions[] = {
+    WORD("c"), WORD("h"), WORD("cc"), WORD("cpp"), WORD("hpp"), WORD("cu"), WORD("py"), WORD("js"), WORD("ts"),
+    WORD("tsx"), WORD("jsx"), WORD("go"), WORD("rs"), WORD("java"), WORD("kt"), WORD("swift"), WORD("rb"),
+    WORD("php"), WORD("cs"), WORD("sql"), WORD("sh"), WORD("md"), WORD("txt"), WORD("json"), WORD("yaml"),
+    WORD("yml"), WORD("toml"), WORD("xml"), WORD("html"), WORD("css"), WORD("scss"), WORD("vue"), WORD("csv"),
+    WORD("ipynb"), WORD("tex"), WORD("pdf"), WORD("docx"), WORD("xlsx"), WORD("pptx"), WORD("lua"), WORD("pl"),
+    WORD("scala"), WORD("ex"), WORD("hs"), WORD("ml"), WORD("zig"), WORD("dart"), WORD("proto"), WORD("cfg"),
+    WORD("ini"), WORD("conf"), WORD("gradle"), WORD("cmake"), WORD("mk"), WORD("am"), WORD("ac"), WORD("lock"),
+    WORD("log"), WORD("diff"), WORD("patch"), WORD("svg"), WORD("png"), WORD("jpg"),
 };
 
 /* Names of products that look like files. */
-static const char *const no_files[] = {
-    "node.js", "vue.js", "next.js", "react.js", "nuxt.js", "three.js", "d3.js", "express.js", "backbone.js",
+static const struct span no_files[] = {
+    WORD("node.js"), WORD("vue.js"), WORD("next.js"), WORD("react.js"), WORD("nuxt.js"), WORD("three.js"), WORD("d3.js"),
+    WORD("express.js"), WORD("backbone.js"),
 };
 
 /* `word` consists of letters. */
@@ -155,10 +161,10 @@ static void add_file(struct feature_scan *s, struct span name)
         s->files[s->n_files++] = h;
 }
 
-static bool listed(struct span s, const char *const *list, size_t n)
+static bool listed(struct span s, const struct span *list, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (span_eq_nocase(s, span_str(list[i])))
+        if (list[i].n == s.n && s.n && (s.p[0] | 32) == list[i].p[0] && span_eq_nocase(s, list[i]))
             return true;
     return false;
 }

@@ -13,7 +13,7 @@ libpolicy_a_SOURCES = \
 	policies/refusal.c \
 	policies/failure.c policies/failure.h \
 	policies/fail.c policies/fail.h \
-	policies/machine.c policies/machine.h \
+	policies/machine.c policies/machine.h policies/transitions.h \
 	policies/scenario.c policies/scenario.h \
 	policies/scenario_read.c policies/scenario_read.h \
 	policies/scenario_run.c policies/scenario_run.h

@@ -85,8 +85,14 @@ static struct span fold_head(struct span text, char out[HEAD_BYTES])
     bool begun = false;
 
     while (i < text.n && chars < CHECK_HEAD_CHARS) {
-        uint32_t c = fold(next_point(text, &i));
+        uint32_t c;
 
+        if (begun && text.p[i] >= 'a' && text.p[i] <= 'z') {    /* most of most texts */
+            out[n++] = text.p[i++];
+            chars++;
+            continue;
+        }
+        c = fold(next_point(text, &i));
         if (!begun && is_ornament(c))
             continue;
         begun = true;
@@ -205,9 +211,12 @@ static const char *const anywhere[] = {
 /* The length of the first of `list` that `s` begins with, 0 when there is none. */
 static size_t begins_with(struct span s, const char *const *list, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        const size_t len = strlen(list[i]);
+    for (size_t i = 0; s.n && i < n; i++) {
+        size_t len;
 
+        if (list[i][0] != s.p[0])    /* nearly always: 250 phrases cost some 100 ns */
+            continue;
+        len = strlen(list[i]);
         if (s.n >= len && memcmp(s.p, list[i], len) == 0)
             return len;
     }
@@ -234,11 +243,30 @@ static bool is_english_refusal(struct span s)
     return begins_with(rest, deeds, COUNT(deeds)) && !begins_with(rest, turns, COUNT(turns));
 }
 
+/* Index of the phrase of `anywhere` that stands in `s`; COUNT(anywhere) when none does. */
+static size_t find_anywhere(struct span s)
+{
+    uint8_t first[256] = { 0 }, next[COUNT(anywhere) + 1];    /* lists by first byte, of indices + 1 */
+
+    for (size_t k = COUNT(anywhere); k > 0; k--) {
+        uint8_t *list = &first[(unsigned char)anywhere[k - 1][0]];
+
+        next[k] = *list;
+        *list = (uint8_t)k;
+    }
+    for (size_t i = 0; i + 1 < s.n; i++)
+        for (size_t k = first[(unsigned char)s.p[i]]; k; k = next[k])
+            if (anywhere[k - 1][1] == s.p[i + 1] && span_starts(span_skip(s, i), span_str(anywhere[k - 1])))
+                return k - 1;
+    return COUNT(anywhere);
+}
+
 bool check_text_refuses(struct span text, const char **reason)
 {
     char folded[HEAD_BYTES];
     struct span head = fold_head(text, folded), s = head;
     const char *unused;
+    size_t found;
 
     if (!reason)
         reason = &unused;
@@ -251,11 +279,10 @@ bool check_text_refuses(struct span text, const char **reason)
         *reason = "it begins as a refusal";
         return true;
     }
-    for (size_t i = 0; i < COUNT(anywhere); i++) {
-        if (span_find_span(head, span_str(anywhere[i])) < head.n) {
-            *reason = i < 4 ? "it is a template of censorship" : "its beginning contains a refusal";
-            return true;
-        }
+    found = find_anywhere(head);
+    if (found < COUNT(anywhere)) {
+        *reason = found < 4 ? "it is a template of censorship" : "its beginning contains a refusal";
+        return true;
     }
     return false;
 }
