@@ -33,6 +33,7 @@
 #define WARM_US 50000000           /* shorter than the 60 s that curl keeps a looked-up address */
 #define CONNECTION_LIFE_S 600L     /* then it is replaced, so that a changed address is heeded in time */
 #define RECEIVE_BYTES 16384L       /* curl's buffer a running transfer, and the most that a paused one has in memory */
+#define SEND_BYTES 16384L          /* over TLS curl copies each request into such a buffer, and keeps it */
 #define SENDS_MAX 3
 #define BUSY_SOCKET_RETRY_US 5000  /* connect(2) on a unix socket whose queue is full says EAGAIN and nothing after */
 #define NEVER INT64_MAX
@@ -363,6 +364,7 @@ static void call_options(struct fetch_call *c)
     curl_easy_setopt(e, CURLOPT_SHARE, f->share);
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(e, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
+    curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BYTES);
     curl_easy_setopt(e, CURLOPT_MAXLIFETIME_CONN, CONNECTION_LIFE_S);
     curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_ready);

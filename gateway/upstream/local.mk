@@ -28,3 +28,8 @@ gateway_upstream_test_provider_LDADD = $(UPSTREAM_LIBS) $(BASE_LIBS) $(CMOCKA_LI
 gateway_upstream_test_engine_SOURCES = gateway/upstream/test_engine.c
 gateway_upstream_test_engine_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(EVENT_CFLAGS)
 gateway_upstream_test_engine_LDADD = $(UPSTREAM_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+EXTRA_PROGRAMS += gateway/upstream/bench_fetch
+gateway_upstream_bench_fetch_SOURCES = gateway/upstream/bench_fetch.c tests/mock/mock_run.c tests/mock/mock_run.h
+gateway_upstream_bench_fetch_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+gateway_upstream_bench_fetch_LDADD = $(UPSTREAM_LIBS) $(BASE_LIBS)
