@@ -113,6 +113,7 @@ static bool read_beside(struct chat_model *m, const char *dir, struct problems *
     buf_clear(&path);
     buf_printf(&path, "%s/generation_config.json", dir);
     ok = ok && generation_read(m, path.p, ps);
+    ps->file = NULL;    /* it borrows the path */
     buf_free(&path);
     return ok;
 }
@@ -120,6 +121,7 @@ static bool read_beside(struct chat_model *m, const char *dir, struct problems *
 bool chat_model_open(struct chat_model *m, const char *dir, const struct engine_options *options, struct problems *ps)
 {
     *m = (struct chat_model){ .engine = engine_open(dir, options, ps) };
+    ps->file = NULL;
     if (!m->engine)
         return false;
     if (!read_beside(m, dir, ps)) {
