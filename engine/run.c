@@ -46,8 +46,8 @@ static bool encode(struct run *r, const struct run_options *o)
 
 static void show(struct run *r)
 {
-    fwrite(r->reasoning.p, 1, r->reasoning.n, stderr);
-    fwrite(r->content.p, 1, r->content.n, stdout);
+    fwrite(buf_span(&r->reasoning).p, 1, r->reasoning.n, stderr);
+    fwrite(buf_span(&r->content).p, 1, r->content.n, stdout);
     fflush(stdout);
     buf_clear(&r->reasoning);
     buf_clear(&r->content);
