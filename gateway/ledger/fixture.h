@@ -40,7 +40,7 @@ struct fixture {
     int fd;
     const char *vfs;
     size_t queue_max;
-    int64_t now_ms;
+    _Atomic int64_t now_ms;            /* the writer reads it too */
     char price_version[ROW_PRICE_VERSION_BYTES];
     uint64_t back[4096];               /* tickets that came home, in order */
     enum ledger_rc back_rc[4096];

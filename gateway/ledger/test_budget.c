@@ -224,7 +224,7 @@ static void windows_have_the_edges_of_utcs_calendar(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        int64_t now, start, end;
+        int64_t now = 0, start = 0, end = 0;
 
         assert_true(utc_parse(span_str(rows[i].now), &now) && utc_parse(span_str(rows[i].start), &start) &&
                     utc_parse(span_str(rows[i].end), &end));

@@ -43,3 +43,9 @@ TESTS += gateway/ledger/test_crash
 gateway_ledger_test_crash_SOURCES = gateway/ledger/test_crash.c gateway/ledger/fixture.h gateway/ledger/faulty.h
 gateway_ledger_test_crash_CFLAGS = $(LEDGER_TEST_CFLAGS)
 gateway_ledger_test_crash_LDADD = $(LEDGER_TEST_LIBS)
+
+check_PROGRAMS += gateway/ledger/test_accounts
+TESTS += gateway/ledger/test_accounts
+gateway_ledger_test_accounts_SOURCES = gateway/ledger/test_accounts.c gateway/ledger/fixture.h
+gateway_ledger_test_accounts_CFLAGS = $(LEDGER_TEST_CFLAGS)
+gateway_ledger_test_accounts_LDADD = $(LEDGER_TEST_LIBS)
