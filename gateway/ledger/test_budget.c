@@ -348,6 +348,52 @@ static void of_200_racing_callers_exactly_50_are_granted_in_every_round(void **s
     budgets_free(r.b);
 }
 
+#define CHURNS 100000
+
+struct churn {
+    struct budgets *b;
+    atomic_int granted;
+};
+
+static void *churn_main(void *arg)
+{
+    struct churn *c = arg;
+    struct budget_refusal no;
+
+    for (int i = 0; i < CHURNS; i++) {
+        struct budget_hold h = { 0 };
+
+        if (budget_reserve(c->b, TEAM, KEY, AMOUNT, NOON, &h, &no) != BUDGET_OK)
+            continue;
+        atomic_fetch_add(&c->granted, 1);
+        budget_settle(c->b, &h, 1);
+    }
+    return NULL;
+}
+
+/* The counters must be exact after 400,000 reservations and settlements from four threads. */
+static void under_load_no_count_is_lost(void **state)
+{
+    struct churn c = { .b = budgets_new() };
+    const struct budget_row rows[] = { { "team:search", BUDGET_TOTAL, INT64_MAX }, { "key:key_1", BUDGET_MONTH, INT64_MAX } };
+    struct budget_state s[2];
+    pthread_t threads[THREADS];
+
+    (void)state;
+    assert_true(budgets_publish(c.b, rows, 2));
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, churn_main, &c), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(budgets_list(c.b, NOON, s, 2), 2);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(s[i].spent_nano, atomic_load(&c.granted));
+        assert_int_equal(s[i].reserved_nano, 0);
+    }
+    assert_int_equal(atomic_load(&c.granted), THREADS * CHURNS);
+    budgets_free(c.b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +411,7 @@ int main(void)
         cmocka_unit_test(the_refusal_names_budget_limit_spent_reserved_and_reset),
         cmocka_unit_test(times_are_read_and_written_in_utc),
         cmocka_unit_test(of_200_racing_callers_exactly_50_are_granted_in_every_round),
+        cmocka_unit_test(under_load_no_count_is_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,23 @@ static void what_nobody_waits_for_is_written_too(void **state)
     assert_int_equal(r.attempts, 100);
 }
 
+static void a_settlement_written_twice_counts_once(void **state)    /* a commit that failed may have reached the log */
+{
+    struct fixture *f = *state;
+    struct sample s;
+    struct audit_result r;
+
+    fixture_open(f);
+    sample_init(f, &s, 1);
+    assert_int_equal(sample_open(f, &s, 1), LEDGER_OK);
+    for (uint64_t i = 0; i < 3; i++)
+        assert_int_equal(sample_settle(f, &s, 2 + i), LEDGER_OK);
+    fixture_wait(f, 4);
+    fixture_close(f);
+    assert_string_equal(fixture_audit(f, &r), "");
+    assert_int_equal(r.cost_nano, USUAL_NANO);
+}
+
 static void a_refused_call_is_a_request_without_attempts(void **state)
 {
     struct fixture *f = *state;
@@ -364,6 +381,7 @@ int main(void)
         T(a_ticket_means_that_the_rows_are_in_the_file),
         T(the_callers_memory_may_be_reused_after_submit),
         T(what_nobody_waits_for_is_written_too),
+        T(a_settlement_written_twice_counts_once),
         T(a_refused_call_is_a_request_without_attempts),
         T(each_scope_with_a_budget_has_its_reservation),
         T(a_killed_process_leaves_attempts_charged_at_their_bound),
