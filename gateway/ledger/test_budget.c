@@ -348,7 +348,7 @@ static void of_200_racing_callers_exactly_50_are_granted_in_every_round(void **s
     budgets_free(r.b);
 }
 
-#define CHURNS 100000
+#define CHURNS 400000
 
 struct churn {
     struct budgets *b;
@@ -371,7 +371,7 @@ static void *churn_main(void *arg)
     return NULL;
 }
 
-/* The counters must be exact after 400,000 reservations and settlements from four threads. */
+/* The counters must be exact after 1,600,000 reservations and settlements from four threads. */
 static void under_load_no_count_is_lost(void **state)
 {
     struct churn c = { .b = budgets_new() };
