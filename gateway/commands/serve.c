@@ -128,6 +128,8 @@ static void on_hup(evutil_socket_t fd, short what, void *arg)
         return;
     }
     snapshot_unref(s);
+    if (h->parts.engines)
+        engines_unwant(h->parts.engines);
     atomic_fetch_add(&h->gw.reloads_failed, 1);
     log_error("%s was not reloaded: what ran before goes on", h->config_path);
     problems_free(&ps);
@@ -274,6 +276,8 @@ static bool start(struct house *h, struct problems *ps)
     if (!h->gw.snapshot)
         return false;
     provider_forget_env(h->parts.keyring);
+    if (h->parts.engines)
+        engines_sweep(h->parts.engines, 0);
     return start_ledger(h, ps) && start_workers(h, ps) && start_house(h, ps);
 }
 

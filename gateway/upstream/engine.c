@@ -45,13 +45,14 @@ struct engine_child {
     _Atomic int state;             /* enum engine_state */
     _Atomic int pid;
     atomic_uint starts;
-    bool wanted;                   /* since the last sweep */
-    bool keep;                     /* was wanted at the last sweep, or is since */
+    bool wanted;                   /* by a config that is being loaded */
+    bool keep;                     /* by the one in force */
     bool stopping;
     int pidfd;                     /* -1: none */
     struct event ended;            /* on pidfd */
     struct event timer;            /* STARTING: next probe; DOWN: restart; stopping: SIGKILL */
     struct event grace;            /* swept: stop then */
+    int64_t grace_until_ms;        /* by the last sweep that did not want it any more */
     int probe_fd;                  /* -1: no probe under way */
     struct event probe;
     char probe_text[16];           /* the beginning of the answer */
@@ -191,7 +192,7 @@ static void child_gone(struct engine_child *c, int status)
     unlink(c->socket);
     if (steady)
         c->backoff_ms = c->engines->backoff_ms;
-    if (c->stopping && !c->keep) {
+    if (c->stopping && !c->keep && !c->wanted) {
         c->stopping = false;
         atomic_store(&c->state, ENGINE_STOPPED);
         return;
@@ -413,7 +414,7 @@ struct engine_child *engines_want(struct engines *e, const struct engine_want *w
         c = *at = child_new(e, w);
     if (!c)
         return NULL;
-    c->wanted = c->keep = true;
+    c->wanted = true;
     event_del(&c->grace);
     if (atomic_load(&c->state) == ENGINE_STOPPED && !c->stopping) {
         c->backoff_ms = e->backoff_ms;
@@ -422,14 +423,33 @@ struct engine_child *engines_want(struct engines *e, const struct engine_want *w
     return c;
 }
 
+/* Lets it run until then, unless it is wanted again. */
+static void child_let_go(struct engine_child *c)
+{
+    const int64_t left = c->grace_until_ms - clock_mono_ms();
+
+    if (atomic_load(&c->state) != ENGINE_STOPPED && !c->stopping && !event_pending(&c->grace, EV_TIMEOUT, NULL))
+        arm(&c->grace, left > 0 ? left : 0);
+}
+
 void engines_sweep(struct engines *e, int64_t grace_ms)
 {
     for (struct engine_child *c = e->children; c; c = c->next) {
+        if (c->keep && !c->wanted)
+            c->grace_until_ms = clock_mono_ms() + grace_ms;
         c->keep = c->wanted;
         c->wanted = false;
-        if (!c->keep && atomic_load(&c->state) != ENGINE_STOPPED && !c->stopping &&
-            !event_pending(&c->grace, EV_TIMEOUT, NULL))
-            arm(&c->grace, grace_ms > 0 ? grace_ms : 0);
+        if (!c->keep)
+            child_let_go(c);
+    }
+}
+
+void engines_unwant(struct engines *e)
+{
+    for (struct engine_child *c = e->children; c; c = c->next) {
+        c->wanted = false;
+        if (!c->keep)
+            child_let_go(c);
     }
 }
 
@@ -538,7 +558,7 @@ void engines_free(struct engines *e)
     if (!e)
         return;
     for (struct engine_child *c = e->children; c; c = c->next) {
-        c->keep = false;
+        c->keep = c->wanted = false;
         child_stop(c);
     }
     if (!wait_all(e, e->stop_ms)) {

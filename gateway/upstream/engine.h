@@ -40,9 +40,11 @@ void engines_free(struct engines *e);
 /* The child for `w`, started if it does not run yet. Loop thread of `base`, or before it runs. NULL: no memory, or a
  * socket path that is too long. The pointer lives as long as `e`. */
 struct engine_child *engines_want(struct engines *e, const struct engine_want *w);
-/* A new config is in force: children that nobody has wanted since the last sweep are stopped, after `grace_ms` for the
- * requests that still use them. */
+/* The config that wanted them is in force: children that it did not want (since the last sweep or unwant) are stopped,
+ * after `grace_ms` for the requests that still use them. Also to be called at the start. */
 void engines_sweep(struct engines *e, int64_t grace_ms);
+/* That config was not taken: what it wanted beyond the one in force is stopped. */
+void engines_unwant(struct engines *e);
 
 /* Any thread. */
 const char *engine_socket(const struct engine_child *c);    /* "/run/user/1000/tollgate-x/1.sock" */

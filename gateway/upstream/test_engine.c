@@ -259,7 +259,7 @@ static void a_reload_stops_what_it_does_not_want_after_the_grace(void **state)
     int pid;
 
     (void)state;
-    engines_sweep(engines, 0);
+    engines_sweep(engines, 0);    /* the start */
     until(old, ENGINE_READY);
     until(kept, ENGINE_READY);
     pid = engine_pid(kept);
@@ -291,6 +291,27 @@ static void wanted_again_within_the_grace_it_goes_on(void **state)
     run_for(150);
     assert_int_equal(engine_pid(c), pid);
     assert_int_equal(engine_state(c), ENGINE_READY);
+}
+
+static void a_config_that_was_not_taken_leaves_no_child(void **state)
+{
+    struct engine_child *kept = want("kept"), *tried;
+    int pid;
+
+    (void)state;
+    engines_sweep(engines, 0);
+    until(kept, ENGINE_READY);
+    pid = engine_pid(kept);
+    want("kept");
+    tried = want("tried");
+    until(tried, ENGINE_READY);
+    engines_unwant(engines);
+    until(tried, ENGINE_STOPPED);
+    want("kept");
+    engines_sweep(engines, 0);    /* and the next good one is as if it had never been */
+    run_for(50);
+    assert_int_equal(engine_state(tried), ENGINE_STOPPED);
+    assert_int_equal(engine_pid(kept), pid);
 }
 
 static void one_that_ignores_sigterm_or_is_stopped_is_killed(void **state)
@@ -341,6 +362,7 @@ int main(int argc, char **argv)
         T(equal_wants_are_one_child_and_others_another),
         T(a_reload_stops_what_it_does_not_want_after_the_grace),
         T(wanted_again_within_the_grace_it_goes_on),
+        T(a_config_that_was_not_taken_leaves_no_child),
         T(one_that_ignores_sigterm_or_is_stopped_is_killed),
         T(the_folder_of_sockets_goes_with_it),
     };
