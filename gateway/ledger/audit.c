@@ -235,8 +235,6 @@ static const char *const row_checks[] = {
     " coalesce(sum(a.cost_nano), 0) LIMIT 1",
     "SELECT 'attempt ' || n || ' belongs to request ' || request_id || ', which is not there' FROM attempts WHERE request_id NOT"
     " IN (SELECT id FROM requests) LIMIT 1",
-    "SELECT 'the attempts of request ' || request_id || ' are not numbered without gaps' FROM attempts GROUP BY request_id"
-    " HAVING max(n) <> count(*) LIMIT 1",
     "SELECT 'the reservation of attempt ' || n || ' of request ' || request_id || ' is ' || state || ', but the attempt has no"
     " row' FROM reservations v WHERE state <> 'open' AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.request_id = v.request_id"
     " AND a.n = v.n) LIMIT 1",

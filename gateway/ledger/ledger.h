@@ -33,7 +33,7 @@ enum ledger_rc {
 };
 
 enum ledger_kind {
-    LEDGER_OPEN,           /* request (when attempt.n is 1), attempt at its upper bound, hold */
+    LEDGER_OPEN,           /* request (its row is made by the first), attempt at its upper bound, hold */
     LEDGER_SETTLE,         /* request, attempt as it was; closes its reservations */
     LEDGER_FINISH,         /* request: its second group of fields */
     LEDGER_REQUEST_ONLY,   /* request, both groups: a call that spent nothing (attempts 0) */

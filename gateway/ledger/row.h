@@ -44,7 +44,7 @@ struct row_request {
 };
 
 struct row_attempt {
-    int n;                         /* from 1, without gaps */
+    int n;                         /* from 1, rising; one whose reservation was refused has no row */
     struct span provider, model;   /* the book's name without its provider */
     struct span model_returned;
     int64_t started_ms;            /* the now_ms given to budget_reserve: it decides the budget window and rollup bucket */

@@ -400,10 +400,8 @@ static enum store_rc put_reservation(struct store *s, const struct store_entry *
 
 static enum store_rc open_entry(struct store *s, const struct store_entry *e)
 {
-    enum store_rc rc = STORE_OK;
+    enum store_rc rc = put_request(s, &e->request, false);    /* nothing, when an earlier attempt has made it */
 
-    if (e->attempt.n == 1)
-        rc = put_request(s, &e->request, false);
     buf_clear(&s->text);
     add_bound(&s->text, &e->attempt);
     if (rc == STORE_OK && !buf_ok(&s->text))

@@ -92,7 +92,7 @@ static void what_is_missing_or_too_much_is_found(void **state)
         { "UPDATE prices SET text = replace(text, '\"1\"', '\"2\"')", "not in the ledger as it was" },
         { "UPDATE attempts SET price_version = replace(price_version, '@', 'x')", "names the price version" },
         { "UPDATE attempts SET priced_ms = 0", "did not hold" },
-        { "UPDATE attempts SET n = 2", "not numbered without gaps" },
+        { "UPDATE attempts SET n = 2", "the attempt has no row" },
         { "UPDATE reservations SET amount_nano = 5", "is not flagged" },
         { "UPDATE reservations SET state = 'open' WHERE request_id = (SELECT min(id) FROM requests)", "is open" },
         { "UPDATE requests SET status = NULL WHERE id = (SELECT min(id) FROM requests)", "rollup" },

@@ -176,6 +176,31 @@ static void a_killed_process_leaves_attempts_charged_at_their_bound(void **state
     assert_string_equal(fixture_audit(f, &r), "");
 }
 
+static void open_the_second_attempt_alone(struct fixture *f)
+{
+    struct sample s;
+
+    fixture_open(f);
+    sample_init(f, &s, 1);
+    s.a.n = 2;                     /* the first did not fit its budget: no reservation, no row */
+    if (sample_open(f, &s, 1) != LEDGER_OK)
+        _exit(1);
+    fixture_wait(f, 1);
+}
+
+static void a_killed_second_attempt_is_found_though_there_was_no_first(void **state)
+{
+    struct fixture *f = *state;
+    struct audit_result r;
+
+    in_a_killed_process(f, open_the_second_attempt_alone);
+    fixture_open(f);
+    fixture_close(f);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM reservations WHERE state = 'open'"), 0);
+    assert_string_equal(fixture_audit(f, &r), "");
+    assert_int_equal(r.cost_nano, WORST_NANO);
+}
+
 static void a_start_twice_charges_once(void **state)
 {
     struct fixture *f = *state;
@@ -385,6 +410,7 @@ int main(void)
         T(a_refused_call_is_a_request_without_attempts),
         T(each_scope_with_a_budget_has_its_reservation),
         T(a_killed_process_leaves_attempts_charged_at_their_bound),
+        T(a_killed_second_attempt_is_found_though_there_was_no_first),
         T(a_start_twice_charges_once),
         T(text_of_callers_stays_data),
         T(tags_that_are_no_json_do_no_harm),
