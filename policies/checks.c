@@ -113,7 +113,8 @@ static struct verdict complete(const struct answer *a, const struct asked *asked
     case FINISH_NONE:
         return fails(CHECK_COMPLETE, "it ended without a finish reason");
     case FINISH_LENGTH:
-        return callers_cap(a, asked, sent_cap) ? pass() : fails(CHECK_COMPLETE, "cut off by a cap that the caller did not set");
+        return callers_cap(a, asked, sent_cap) ? pass()
+                                               : fails(CHECK_COMPLETE, "cut off by a cap that the caller did not set");
     case FINISH_INTERRUPTED:
         return fails(CHECK_COMPLETE, "the provider interrupted it");
     case FINISH_FILTERED:
@@ -129,7 +130,9 @@ static struct verdict complete(const struct answer *a, const struct asked *asked
 /* ---- valid_json ---- */
 
 /* Wider than what we take from callers: an answer is bounded by its tokens. */
-static const struct jscan_limits answer_limits = { .depth = 256, .values = 1000000, .key_bytes = 65536, .number_bytes = 1024 };
+static const struct jscan_limits answer_limits = {
+    .depth = 256, .values = 1000000, .key_bytes = 65536, .number_bytes = 1024
+};
 
 enum parse { PARSE_BAD, PARSE_OBJECT, PARSE_ARRAY, PARSE_SCALAR };
 

@@ -64,8 +64,10 @@ static void text_routes(struct explainer *e)
         const struct policy_route *r = &e->policy->routes[i];
         struct match_memo memo = { 0 };
         const bool holds = match_when(e->policy, &r->when, e->f, &memo);
-        const char *note = r == e->plan.route ? "answers" : !holds ? "does not match" : won ? "matches, but behind another" :
-                                                                                              "matches";
+        const char *note = r == e->plan.route ? "answers"
+                           : !holds           ? "does not match"
+                           : won              ? "matches, but behind another"
+                                              : "matches";
 
         buf_printf(e->out, "  %.*s%s: %s\n", SPAN_FMT(r->name), r->local ? " (local)" : "", note);
         match_explain_text(e->policy, &r->when, e->f, 4, e->out);
@@ -191,7 +193,8 @@ static void json_step(struct explainer *e, size_t i)
     }
     buf_add_char(e->out, ']');
     if (priced)
-        buf_printf(e->out, ",\"worst_nano\":%" PRId64 ",\"worst_usd\":\"%s\"", s->worst_nano, usd(s->worst_nano, usd_text));
+        buf_printf(e->out, ",\"worst_nano\":%" PRId64 ",\"worst_usd\":\"%s\"", s->worst_nano,
+                   usd(s->worst_nano, usd_text));
     json_field(e->out, "skipped", priced ? SPAN_NONE : span_str(plan_skip_text(s->skip)));
     buf_add_char(e->out, '}');
 }
@@ -212,9 +215,11 @@ static void json_plan(struct explainer *e)
     for (size_t i = 0; i < plan->n_steps; i++)
         json_step(e, i);
     buf_printf(e->out, "],\"limits\":{\"cost_usd\":%s%s%s,\"time_ms\":%" PRId64 ",\"attempts\":%u}",
-               plan->cost_limit_nano < 0 ? "null" : "\"", plan->cost_limit_nano < 0 ? "" : usd(plan->cost_limit_nano, a),
-               plan->cost_limit_nano < 0 ? "" : "\"", plan->time_ms, plan->attempts);
-    buf_printf(e->out, ",\"worst\":{\"attempts\":%u,\"cost_nano\":%" PRId64 ",\"cost_usd\":\"%s\",\"time_ms\":%" PRId64 "}}",
+               plan->cost_limit_nano < 0 ? "null" : "\"",
+               plan->cost_limit_nano < 0 ? "" : usd(plan->cost_limit_nano, a), plan->cost_limit_nano < 0 ? "" : "\"",
+               plan->time_ms, plan->attempts);
+    buf_printf(e->out,
+               ",\"worst\":{\"attempts\":%u,\"cost_nano\":%" PRId64 ",\"cost_usd\":\"%s\",\"time_ms\":%" PRId64 "}}",
                b.attempts, b.cost_nano, usd(b.cost_nano, a), b.time_ms);
 }
 

@@ -113,8 +113,10 @@ struct fail fail_attempt(const struct machine *m, enum failure f, const struct o
 
 struct fail fail_rejected(const struct machine *m, struct verdict v)
 {
-    struct span text = arena_printf(m->arena, "No answer passed its checks after %u attempt%s; the last, of %.*s, failed %s: "
-                                    "%s.", m->n, plural(m->n), SPAN_FMT(model_key(m)), check_name(v.check), v.reason);
+    struct span text = arena_printf(m->arena,
+                                    "No answer passed its checks after %u attempt%s; the last, of %.*s, failed %s: "
+                                    "%s.",
+                                    m->n, plural(m->n), SPAN_FMT(model_key(m)), check_name(v.check), v.reason);
 
     return make(FAIL_REJECTED, 502, "server_error", SPAN_LIT("answer_rejected"), text);
 }
@@ -127,10 +129,12 @@ struct fail fail_cost(const struct machine *m, int64_t worst_nano)
     price_format_usd(worst_nano, worst);
     price_format_usd(m->plan->cost_limit_nano, limit);
     price_format_usd(m->spent_nano, spent);
-    text = arena_printf(m->arena, "No model fits the cost limit of %s USD (%s): the next attempt may cost %s USD, %s USD are "
-                        "spent.%s%.*s", limit,
-                        m->plan->cost_limit_is_callers ? "x-tollgate-max-cost-usd" : "the policy's limits.cost_usd", worst,
-                        spent, m->has_last ? " Before it: " : "", SPAN_FMT(m->has_last ? m->last.message : SPAN_NONE));
+    text = arena_printf(
+        m->arena,
+        "No model fits the cost limit of %s USD (%s): the next attempt may cost %s USD, %s USD are "
+        "spent.%s%.*s",
+        limit, m->plan->cost_limit_is_callers ? "x-tollgate-max-cost-usd" : "the policy's limits.cost_usd", worst,
+        spent, m->has_last ? " Before it: " : "", SPAN_FMT(m->has_last ? m->last.message : SPAN_NONE));
     return make(FAIL_COST_LIMIT, 429, "insufficient_quota", SPAN_LIT("insufficient_quota"), text);
 }
 
@@ -152,10 +156,14 @@ struct fail fail_ledger_full(struct span refusal)
 
 struct fail fail_rate_limited(const struct machine *m, int64_t wait_ms)
 {
-    struct span text = arena_printf(m->arena, "Every model of route \"%.*s\" that could answer asked not to be called for another "
-                                    "%" PRId64 " ms.", SPAN_FMT(m->plan->route_name), wait_ms);
+    struct span text =
+        arena_printf(m->arena,
+                     "Every model of route \"%.*s\" that could answer asked not to be called for another "
+                     "%" PRId64 " ms.",
+                     SPAN_FMT(m->plan->route_name), wait_ms);
 
-    return come_back(make(FAIL_RATE_LIMITED, 429, "rate_limit_error", SPAN_LIT("upstream_rate_limited"), text), wait_ms);
+    return come_back(make(FAIL_RATE_LIMITED, 429, "rate_limit_error", SPAN_LIT("upstream_rate_limited"), text),
+                     wait_ms);
 }
 
 static size_t count_skips(const struct plan *plan, enum plan_skip skip)
@@ -176,21 +184,27 @@ struct fail fail_no_step(const struct machine *m)
     /* The caller's prompt first: he can mend it. Then what the operator can. */
     if (count_skips(plan, PLAN_TOO_LONG)) {
         f = make(FAIL_CONTEXT, 400, "invalid_request_error", SPAN_LIT("context_length_exceeded"),
-                 arena_printf(m->arena, "The prompt does not fit the window of any model of route \"%.*s\".", SPAN_FMT(route)));
+                 arena_printf(m->arena, "The prompt does not fit the window of any model of route \"%.*s\".",
+                              SPAN_FMT(route)));
         f.param = SPAN_LIT("messages");
         return f;
     }
     if (count_skips(plan, PLAN_MODALITY)) {
-        f = make(FAIL_CALLER, 400, "invalid_request_error", SPAN_LIT("unsupported_value"),
-                 arena_printf(m->arena, "No model of route \"%.*s\" that can be called reads what the prompt holds (images, audio, "
-                              "files).", SPAN_FMT(route)));
+        f = make(
+            FAIL_CALLER, 400, "invalid_request_error", SPAN_LIT("unsupported_value"),
+            arena_printf(m->arena,
+                         "No model of route \"%.*s\" that can be called reads what the prompt holds (images, audio, "
+                         "files).",
+                         SPAN_FMT(route)));
         f.param = SPAN_LIT("messages");
         return f;
     }
     if (count_skips(plan, PLAN_NOT_LOCAL) == plan->n_steps)
         return make(FAIL_POLICY, 403, "permission_error", SPAN_LIT("policy_refused"),
-                    arena_printf(m->arena, "Route \"%.*s\" keeps this request on the operator's machines, and none of its models "
-                                 "runs there.", SPAN_FMT(route)));
+                    arena_printf(m->arena,
+                                 "Route \"%.*s\" keeps this request on the operator's machines, and none of its models "
+                                 "runs there.",
+                                 SPAN_FMT(route)));
     if (count_skips(plan, PLAN_NO_PRICE))
         return make(FAIL_UNAVAILABLE, 503, "server_error", SPAN_LIT("no_price"),
                     arena_printf(m->arena, "No price is in force for any model of route \"%.*s\" that could be called.",
@@ -201,9 +215,10 @@ struct fail fail_no_step(const struct machine *m)
 
 struct fail fail_deadline(const struct machine *m)
 {
-    struct span text = arena_printf(m->arena, "No answer within %" PRId64 " ms (%s).%s%.*s", m->plan->time_ms,
-                                    m->plan->time_limit_is_callers ? "x-tollgate-deadline-ms" : "the policy's limits.time_ms",
-                                    m->has_last ? " Before it: " : "", SPAN_FMT(m->has_last ? m->last.message : SPAN_NONE));
+    struct span text =
+        arena_printf(m->arena, "No answer within %" PRId64 " ms (%s).%s%.*s", m->plan->time_ms,
+                     m->plan->time_limit_is_callers ? "x-tollgate-deadline-ms" : "the policy's limits.time_ms",
+                     m->has_last ? " Before it: " : "", SPAN_FMT(m->has_last ? m->last.message : SPAN_NONE));
 
     return make(FAIL_TIME, 504, "server_error", SPAN_LIT("deadline_exceeded"), text);
 }

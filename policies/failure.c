@@ -125,7 +125,8 @@ static enum failure classify_status(const struct outcome *o)
     case 400: case 413: case 422: return classify_400(o);
     case 401: return FAILURE_CREDENTIAL;
     case 402: return FAILURE_QUOTA;
-    case 403: return any_is(o, "model_not_found") ? FAILURE_MODEL : is_filtered(o) ? FAILURE_FILTERED : FAILURE_CREDENTIAL;
+    case 403:
+        return any_is(o, "model_not_found") ? FAILURE_MODEL : is_filtered(o) ? FAILURE_FILTERED : FAILURE_CREDENTIAL;
     case 404: return FAILURE_MODEL;
     case 408: case 409: case 425: return FAILURE_SERVER;
     case 429: return is_quota(o) ? FAILURE_QUOTA : FAILURE_RATE_LIMITED;

@@ -54,9 +54,12 @@ struct word { const char *text; unsigned weight; };
  * behind a backslash and count double. One list a first letter, so that a word is compared with few. */
 static const struct word math_a[] = { { "alpha", 2 }, { 0 } };
 static const struct word math_b[] = { { "beta", 1 }, { "bijection", 8 }, { 0 } };
-static const struct word math_c[] = { { "calculate", 3 }, { "cdot", 6 }, { "circumference", 6 },
-    { "coefficient", 4 }, { "coefficients", 4 }, { "combinatorics", 8 }, { "compute", 2 }, { "congruent", 6 },
-    { "convergence", 6 }, { "converges", 6 }, { "coprime", 8 }, { "corollary", 8 }, { "cos", 4 }, { "cosine", 6 }, { "cubic", 4 }, { 0 } };
+static const struct word math_c[] = {
+    { "calculate", 3 },    { "cdot", 6 },          { "circumference", 6 }, { "coefficient", 4 },
+    { "coefficients", 4 }, { "combinatorics", 8 }, { "compute", 2 },       { "congruent", 6 },
+    { "convergence", 6 },  { "converges", 6 },     { "coprime", 8 },       { "corollary", 8 },
+    { "cos", 4 },          { "cosine", 6 },        { "cubic", 4 },         { 0 }
+};
 static const struct word math_d[] = { { "derivative", 8 }, { "determinant", 6 }, { "differentiate", 8 },
     { "diverges", 6 }, { "divides", 4 }, { "divisible", 6 }, { 0 } };
 static const struct word math_e[] = { { "eigenvalue", 8 }, { "eigenvalues", 8 }, { "eigenvector", 8 },
@@ -89,11 +92,13 @@ static const struct word *const math_words[26] = {
 
 /* Words that open a line of code. */
 static const char *const code_openers[] = {
-    "def ", "class ", "import ", "from ", "#include", "#define", "#ifdef", "#endif", "return ", "return;", "for (", "for(",
-    "if (", "if(", "} else", "else if", "elif ", "while (", "while(", "switch (", "const ", "let ", "var ", "func ",
-    "fn ", "pub ", "public ", "private ", "protected ", "static ", "void ", "int ", "struct ", "enum ", "package ",
-    "using ", "namespace ", "template", "typedef ", "async ", "await ", "export ", "function ", "SELECT ", "INSERT ",
-    "UPDATE ", "CREATE ", "//", "/*", "@", "try:", "except", "raise ", "throw ", "print(", "$ ", "<?php", "</",
+    "def ",       "class ",     "import ",  "from ",  "#include", "#define", "#ifdef",    "#endif",   "return ",
+    "return;",    "for (",      "for(",     "if (",   "if(",      "} else",  "else if",   "elif ",    "while (",
+    "while(",     "switch (",   "const ",   "let ",   "var ",     "func ",   "fn ",       "pub ",     "public ",
+    "private ",   "protected ", "static ",  "void ",  "int ",     "struct ", "enum ",     "package ", "using ",
+    "namespace ", "template",   "typedef ", "async ", "await ",   "export ", "function ", "SELECT ",  "INSERT ",
+    "UPDATE ",    "CREATE ",    "//",       "/*",     "@",        "try:",    "except",    "raise ",   "throw ",
+    "print(",     "$ ",         "<?php",    "</",
 };
 
 /* File name extensions that mean a file of a project, sorted by nothing: the list is short. */
@@ -111,8 +116,8 @@ static const struct span extensions[] = {
 
 /* Names of products that look like files. */
 static const struct span no_files[] = {
-    WORD("node.js"), WORD("vue.js"), WORD("next.js"), WORD("react.js"), WORD("nuxt.js"), WORD("three.js"), WORD("d3.js"),
-    WORD("express.js"), WORD("backbone.js"),
+    WORD("node.js"),  WORD("vue.js"), WORD("next.js"),    WORD("react.js"),    WORD("nuxt.js"),
+    WORD("three.js"), WORD("d3.js"),  WORD("express.js"), WORD("backbone.js"),
 };
 
 /* `word` consists of letters. */
@@ -169,7 +174,8 @@ static bool listed(struct span s, const struct span *list, size_t n)
     return false;
 }
 
-/* `dot` is the index of a full stop in `line`. Is it the one before the extension of a file's name? Then *name is it. */
+/* `dot` is the index of a full stop in `line`. Is it the one before the extension of a file's name? Then *name is
+ * that name. */
 static bool file_at(struct span line, size_t dot, struct span *name)
 {
     size_t from = dot, to = dot + 1;
@@ -321,6 +327,6 @@ void features_finish(struct features *f)
     f->value[FEATURE_MAX_TOKENS] = f->asked.max_tokens > 0 ? (double)f->asked.max_tokens : 0;
     f->value[FEATURE_MESSAGES] = (double)f->parts.messages;
     f->value[FEATURE_IMAGES] = (double)f->parts.images;
-    f->value[FEATURE_PROMPT_TOKENS] = (double)((f->parts.text_bytes + f->parts.tool_bytes + ESTIMATE_BYTES_A_TOKEN - 1) /
-                                               ESTIMATE_BYTES_A_TOKEN);
+    f->value[FEATURE_PROMPT_TOKENS] =
+        (double)((f->parts.text_bytes + f->parts.tool_bytes + ESTIMATE_BYTES_A_TOKEN - 1) / ESTIMATE_BYTES_A_TOKEN);
 }

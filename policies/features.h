@@ -80,7 +80,8 @@ struct features {
 };
 
 void features_init(struct features *f);
-/* One piece of text that the user wrote: a whole content string or text part, unescaped. Linear, about 3 ns a byte (measured). */
+/* One piece of text that the user wrote: a whole content string or text part, unescaped. Linear, about 3 ns a
+ * byte (measured). */
 void features_text(struct features *f, struct span text);
 /* A file or picture that the user attached under this name (empty: without one). */
 void features_file(struct features *f, struct span name);

@@ -340,7 +340,8 @@ static void after_failure(struct machine *m, struct actions *out, enum failure f
 }
 
 /* A refusal goes to another model; what a cap of ours cut off would be cut again; anything else may be luck. */
-static void after_rejection(struct machine *m, struct actions *out, struct verdict v, enum finish finish_reason, int64_t now)
+static void after_rejection(struct machine *m, struct actions *out, struct verdict v, enum finish finish_reason,
+                            int64_t now)
 {
     enum transition t = T_REJECTED_NEXT;
 
@@ -536,7 +537,7 @@ static void on_quit(struct machine *m, struct actions *out, enum quit why)
         take(m, deadline ? T_WAITING_DEADLINE : T_WAITING_QUIT);
         finish(m, out, quit_fail(m));
         return;
-    case MACHINE_RESERVING:    /* the answer to RESERVE is on its way, and decides whether there is something to settle */
+    case MACHINE_RESERVING: /* the answer to RESERVE is on its way, and decides whether there is something to settle */
         take(m, deadline ? T_RESERVING_DEADLINE : T_RESERVING_QUIT);
         return;
     case MACHINE_CALLING:

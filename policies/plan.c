@@ -144,8 +144,9 @@ static int64_t output_cap(const struct policy *p, const struct features *f, cons
 
     if (cap > 0)
         return cap < m->max_output ? cap : m->max_output;
-    cap = p->limits.output_tokens > 0 && p->limits.output_tokens < m->max_output ? p->limits.output_tokens : m->max_output;
-    left = m->context - estimate_prompt_typical(m, &f->parts);    /* several hosts refuse prompt + cap above the window */
+    cap = p->limits.output_tokens > 0 && p->limits.output_tokens < m->max_output ? p->limits.output_tokens
+                                                                                 : m->max_output;
+    left = m->context - estimate_prompt_typical(m, &f->parts); /* several hosts refuse prompt + cap above the window */
     if (left < OUTPUT_LEAST)
         left = OUTPUT_LEAST;
     return cap < left ? cap : left;

@@ -518,7 +518,8 @@ static void check_step(const struct policy_route *route, const struct policy_ste
     const struct view_model *m = view_find(v, step->model);
 
     if (!m)
-        problem_warning(ps, at, "this step will be skipped: no provider of the config serves \"%.*s\"", SPAN_FMT(step->model->key));
+        problem_warning(ps, at, "this step will be skipped: no provider of the config serves \"%.*s\"",
+                        SPAN_FMT(step->model->key));
     else if (route->local && !m->local)
         problem_error(ps, at, "route \"%.*s\" is placement: local, but provider \"%.*s\" is not",
                       SPAN_FMT(route->name), SPAN_FMT(m->provider));

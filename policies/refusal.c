@@ -28,7 +28,8 @@ static uint32_t next_point(struct span s, size_t *i)
     }
     if (p[0] >= 0xf0 && p[0] < 0xf5 && left > 3) {
         *i += 4;
-        return (uint32_t)(p[0] & 7) << 18 | (uint32_t)(p[1] & 0x3f) << 12 | (uint32_t)(p[2] & 0x3f) << 6 | (p[3] & 0x3f);
+        return (uint32_t)(p[0] & 7) << 18 | (uint32_t)(p[1] & 0x3f) << 12 | (uint32_t)(p[2] & 0x3f) << 6 |
+               (p[3] & 0x3f);
     }
     *i += 1;
     return p[0];
@@ -108,8 +109,10 @@ static struct span fold_head(struct span text, char out[HEAD_BYTES])
 
 /* Taken off the front, again and again, the longest first where one begins another. */
 static const char *const openers[] = {
-    "i'm sorry, but ", "i'm sorry, ", "i'm sorry. ", "i'm sorry but ", "i am sorry, but ", "i am sorry, ", "i am sorry but ",
-    "i'm very sorry, but ", "i'm really sorry, but ", "sorry, but ", "sorry, ", "sorry. ", "sorry - ", "sorry! ", "sorry but ",
+    "i'm sorry, but ", "i'm sorry, ", "i'm sorry. ", "i'm sorry but ", "i am sorry, but ", "i am sorry, ",
+    "i am sorry but ",
+    "i'm very sorry, but ", "i'm really sorry, but ", "sorry, but ", "sorry, ", "sorry. ", "sorry - ", "sorry! ",
+    "sorry but ",
     "my apologies, but ", "my apologies, ", "apologies, but ", "apologies, ", "i apologize, but ", "i apologize, ",
     "i apologize for any inconvenience, but ", "i apologise, but ", "unfortunately, ", "unfortunately ",
     "i'm afraid that ", "i'm afraid ", "i am afraid ", "regrettably, ", "hello! ", "hello, ", "hi, ", "hi! ",
@@ -131,7 +134,8 @@ static const char *const openers[] = {
 
 /* English: what I do not do... */
 static const char *const negations[] = {
-    "i can't ", "i cannot ", "i can not ", "i won't ", "i will not ", "i'm unable to ", "i am unable to ", "i'm not able to ",
+    "i can't ", "i cannot ", "i can not ", "i won't ", "i will not ", "i'm unable to ", "i am unable to ",
+    "i'm not able to ",
     "i am not able to ", "i'm not allowed to ", "i am not allowed to ", "i'm not permitted to ", "i'm not going to ",
     "i refuse to ", "i must decline to ", "i have to decline to ", "i'd prefer not to ", "i would prefer not to ",
     "i'm not comfortable ", "i am not comfortable ", "i don't feel comfortable ", "i'm not in a position to ",
@@ -139,39 +143,56 @@ static const char *const negations[] = {
 };
 /* ...and this is what it is. */
 static const char *const deeds[] = {
-    "answer", "help", "assist", "provide", "providing", "fulfill", "fulfil", "comply", "discuss", "discussing", "create",
-    "creating", "generate", "generating", "write that", "write this", "writing", "share", "sharing", "give you", "respond",
+    "answer", "help", "assist", "provide", "providing", "fulfill", "fulfil", "comply", "discuss", "discussing",
+    "create",
+    "creating", "generate", "generating", "write that", "write this", "writing", "share", "sharing", "give you",
+    "respond",
     "do that", "do this", "offer", "engage", "support", "tell you", "complete this request", "complete that request",
     "process this", "process that", "continue with", "continue this", "participate", "produce", "facilitate", "condone",
     "encourage", "promote", "talk about", "speculate", "helping", "answering", "assisting", "be able to", "accommodate",
     "grant", "translate that", "translate this", "in good conscience", "ethically",
 };
+/* Between the two. */
+static const char *const adverbs[] = {
+    "really ", "actually ", "directly ", "currently ", "legally ", "personally ", "with ", "knowingly ", "just ",
+    "and will not ", "and won't ",
+};
 /* After a deed these show that it is no refusal: "I can't help but notice", "I can't answer for everyone". */
-static const char *const turns[] = { "help but ", "help noticing", "help thinking", "help feeling", "answer for ", "help it" };
+static const char *const turns[] = {
+    "help but ", "help noticing", "help thinking", "help feeling", "answer for ", "help it",
+};
 
 /* Whole beginnings. */
 static const char *const beginnings[] = {
-    "i must decline", "i must respectfully decline", "i have to decline", "i respectfully decline", "i decline to", "that's not something i can",
+    "i must decline", "i must respectfully decline", "i have to decline", "i respectfully decline", "i decline to",
+    "that's not something i can",
     "that is not something i can", "this is not something i can", "this request violates", "your request violates",
-    "it is against my programming", "it's against my programming", "it would be inappropriate", "it is not appropriate for me",
+    "it is against my programming", "it's against my programming", "it would be inappropriate",
+    "it is not appropriate for me",
     "it's not appropriate for me", "i do not have the ability to answer", "i'm designed to be helpful and harmless",
     "no, i can't ", "no, i cannot ", "no, i won't ",
     /* German */
     "ich kann diese frage nicht beantworten", "ich kann das nicht beantworten", "ich kann darauf nicht antworten",
     "ich kann dabei nicht helfen", "ich kann dir dabei nicht helfen", "ich kann ihnen dabei nicht helfen",
-    "ich kann dir dabei leider nicht helfen", "ich kann ihnen dabei leider nicht helfen", "ich kann dir damit nicht helfen",
+    "ich kann dir dabei leider nicht helfen", "ich kann ihnen dabei leider nicht helfen",
+    "ich kann dir damit nicht helfen",
     "ich kann ihnen damit nicht helfen", "dabei kann ich nicht helfen", "dabei kann ich dir nicht helfen",
     "dabei kann ich ihnen nicht helfen", "dabei kann ich leider nicht helfen", "das kann ich nicht beantworten",
-    "diese frage kann ich nicht beantworten", "das kann ich leider nicht beantworten", "kann ich diese frage nicht beantworten",
+    "diese frage kann ich nicht beantworten", "das kann ich leider nicht beantworten",
+    "kann ich diese frage nicht beantworten",
     "kann ich dir dabei nicht helfen", "kann ich ihnen dabei nicht helfen", "kann ich dabei nicht helfen",
-    "ich kann dieser bitte nicht nachkommen", "ich kann dieser anfrage nicht nachkommen", "ich werde diese anfrage nicht",
+    "ich kann dieser bitte nicht nachkommen", "ich kann dieser anfrage nicht nachkommen",
+    "ich werde diese anfrage nicht",
     /* French */
     "je ne peux pas répondre", "je ne peux pas vous aider", "je ne peux pas t'aider", "je ne peux pas aider",
-    "je ne peux pas fournir", "je ne peux pas vous fournir", "je ne peux pas satisfaire", "je ne peux pas accéder à cette demande",
-    "je ne suis pas en mesure de répondre", "je ne suis pas en mesure de vous", "je refuse de", "je ne peux pas discuter",
+    "je ne peux pas fournir", "je ne peux pas vous fournir", "je ne peux pas satisfaire",
+    "je ne peux pas accéder à cette demande",
+    "je ne suis pas en mesure de répondre", "je ne suis pas en mesure de vous", "je refuse de",
+    "je ne peux pas discuter",
     /* Spanish */
     "no puedo ayudarte", "no puedo ayudarle", "no puedo ayudar con", "no puedo responder", "no puedo proporcionar",
-    "no puedo cumplir con", "no puedo asistir", "no me es posible responder", "no me es posible ayudar", "no puedo hablar de",
+    "no puedo cumplir con", "no puedo asistir", "no me es posible responder", "no me es posible ayudar",
+    "no puedo hablar de",
     /* Italian */
     "non posso rispondere", "non posso aiutarti", "non posso aiutarla", "non posso fornire", "non posso assistere",
     "non sono in grado di rispondere", "non sono in grado di aiutare", "non sono in grado di fornire",
@@ -181,7 +202,8 @@ static const char *const beginnings[] = {
     /* Dutch */
     "ik kan deze vraag niet beantwoorden", "ik kan daar niet bij helpen", "ik kan je daar niet bij helpen",
     "ik kan u daar niet bij helpen", "ik kan je hier niet mee helpen", "ik kan u hier niet mee helpen",
-    "daar kan ik niet bij helpen", "ik kan niet helpen met", "ik kan hier niet bij helpen", "kan ik u hier niet mee helpen",
+    "daar kan ik niet bij helpen", "ik kan niet helpen met", "ik kan hier niet bij helpen",
+    "kan ik u hier niet mee helpen",
     "kan ik je hier niet mee helpen",
     /* Polish */
     "nie mogę odpowiedzieć", "nie mogę pomóc", "nie mogę ci pomóc", "nie jestem w stanie pomóc", "nie mogę dostarczyć",
@@ -230,10 +252,7 @@ static bool is_english_refusal(struct span s)
 
     if (!n)
         return false;
-    for (;;) {    /* "I can't, in good conscience, ..." and adverbs before the deed */
-        static const char *const adverbs[] = { "really ", "actually ", "directly ", "currently ", "legally ", "personally ",
-                                               "with ", "knowingly ", "just ",
-                                               "and will not ", "and won't " };
+    for (;;) {
         const size_t skip = begins_with(rest, adverbs, COUNT(adverbs));
 
         if (!skip)

@@ -22,7 +22,8 @@ void scenario_begin(struct scenario_report *r)
     else if (r->format == SCENARIO_JSON)
         fputs("[", r->out);
     else
-        fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"tollgate policy test\">\n", r->out);
+        fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"tollgate policy test\">\n",
+              r->out);
 }
 
 void scenario_end(struct scenario_report *r)
@@ -69,7 +70,8 @@ static void put_lines(FILE *out, const char *lead, struct span s)
     }
 }
 
-static void report_case(struct scenario_report *r, const char *file, struct span name, struct span wrong, struct span trace)
+static void report_case(struct scenario_report *r, const char *file, struct span name, struct span wrong,
+                        struct span trace)
 {
     const bool ok = wrong.n == 0;
 
@@ -154,9 +156,11 @@ static void expect_attempts(struct buf *b, const json_t *list, const struct scen
         return;
     for (size_t i = 0; i < n || i < r->n_attempts; i++) {
         const json_t *pair = json_array_get(list, i);
-        struct span model = json_value_span(json_array_get(pair, 0)), verdict = json_value_span(json_array_get(pair, 1));
+        struct span model = json_value_span(json_array_get(pair, 0)),
+                    verdict = json_value_span(json_array_get(pair, 1));
 
-        if (i < n && i < r->n_attempts && is_model(model, r->attempts[i].model) && span_is(verdict, r->attempts[i].verdict))
+        if (i < n && i < r->n_attempts && is_model(model, r->attempts[i].model) &&
+            span_is(verdict, r->attempts[i].verdict))
             continue;
         buf_printf(b, "attempt %zu: expected ", i + 1);
         if (i < n)
@@ -211,7 +215,8 @@ static void expect_headers(struct buf *b, const json_t *headers, const struct sc
         struct span got = header(r, span_str(name), a);
 
         if (json_is_null(v) ? got.p != NULL : !got.p || !span_eq(json_value_span(v), got))
-            wrong_text(b, name, json_is_null(v) ? SPAN_LIT("(absent)") : json_value_span(v), got.p ? got : SPAN_LIT("(absent)"));
+            wrong_text(b, name, json_is_null(v) ? SPAN_LIT("(absent)") : json_value_span(v),
+                       got.p ? got : SPAN_LIT("(absent)"));
     }
 }
 

@@ -127,8 +127,8 @@ static bool read_request_file(struct reader *r, const char *name, struct feature
 
 /* ---- headers, tags, overrides ---- */
 
-static bool add_header(struct reader *r, struct features *f, struct http1_header *list, const char *name, struct span value,
-                       struct feature_tag *tags)
+static bool add_header(struct reader *r, struct features *f, struct http1_header *list, const char *name,
+                       struct span value, struct feature_tag *tags)
 {
     struct span n = span_str(name);
     uint64_t ms;
@@ -245,7 +245,8 @@ static struct span repeat(struct reader *r, struct span text, int64_t times)
 
 static enum finish read_finish(const json_t *v, bool answered, bool calls)
 {
-    static const char *const words[] = { "none", "stop", "length", "tool_calls", "content_filter", "interrupted", "other" };
+    static const char *const words[] = { "none",           "stop",        "length", "tool_calls",
+                                         "content_filter", "interrupted", "other" };
     struct span word = json_span(v, "finish");
 
     for (int i = 0; i < 7; i++)
@@ -327,10 +328,12 @@ static void read_outcome(struct reader *r, const json_t *v, struct scenario_outc
     if (answered && !usage)
         o->usage = (struct usage){ .input = 1000, .output = 500 };
     else
-        o->usage = (struct usage){ .input = json_int(usage, "input", 0), .cache_read = json_int(usage, "cache_read", 0),
+        o->usage = (struct usage){ .input = json_int(usage, "input", 0),
+                                   .cache_read = json_int(usage, "cache_read", 0),
                                    .cache_write_5m = json_int(usage, "cache_write_5m", 0),
                                    .cache_write_1h = json_int(usage, "cache_write_1h", 0),
-                                   .output = json_int(usage, "output", 0), .reasoning = json_int(usage, "reasoning", 0) };
+                                   .output = json_int(usage, "output", 0),
+                                   .reasoning = json_int(usage, "reasoning", 0) };
     usage_mend(&o->usage);
 }
 
@@ -418,10 +421,14 @@ static const struct scenario_change *read_changes(struct reader *r, const json_t
         struct scenario_change *ch = &list[(*n)++];
 
         *ch = (struct scenario_change){
-            .model = span_str(name), .has_breaker = json_object_get(one, "breaker") != NULL,
-            .has_refused = json_object_get(one, "key_refused") != NULL, .key_refused = json_bool(one, "key_refused", false),
-            .has_retry = json_object_get(one, "retry_after_ms") != NULL, .retry_after_ms = json_int(one, "retry_after_ms", 0),
-            .has_on = json_object_get(one, "on") != NULL, .on = json_bool(one, "on", true),
+            .model = span_str(name),
+            .has_breaker = json_object_get(one, "breaker") != NULL,
+            .has_refused = json_object_get(one, "key_refused") != NULL,
+            .key_refused = json_bool(one, "key_refused", false),
+            .has_retry = json_object_get(one, "retry_after_ms") != NULL,
+            .retry_after_ms = json_int(one, "retry_after_ms", 0),
+            .has_on = json_object_get(one, "on") != NULL,
+            .on = json_bool(one, "on", true),
         };
         for (int b = 0; b < 3; b++)
             if (span_is(json_span(one, "breaker"), breakers[b]))
@@ -482,9 +489,14 @@ bool scenario_read_case(const struct scenario_file *file, const json_t *v, char 
     struct span when = json_span(v, "at").p ? json_span(v, "at") : json_span(file->doc, "at");
     struct span budget = json_span(v, "budget_usd");
 
-    *c = (struct scenario_case){ .policy = file->policy, .features = f, .at_ms = SCENARIO_AT_MS, .budget_nano = -1,
-                                 .reserve_ms = json_int(v, "reserve_ms", 0), .ledger_full = json_bool(v, "ledger_full", false),
-                                 .cancel_ms = json_int(v, "cancel_ms", 0), .timer_late_ms = json_int(v, "timer_late_ms", 0) };
+    *c = (struct scenario_case){ .policy = file->policy,
+                                 .features = f,
+                                 .at_ms = SCENARIO_AT_MS,
+                                 .budget_nano = -1,
+                                 .reserve_ms = json_int(v, "reserve_ms", 0),
+                                 .ledger_full = json_bool(v, "ledger_full", false),
+                                 .cancel_ms = json_int(v, "cancel_ms", 0),
+                                 .timer_late_ms = json_int(v, "timer_late_ms", 0) };
     c->first_byte_ms = read_timeout(&r, v, "first_byte_ms", 60000);
     c->answer_ms = read_timeout(&r, v, "answer_ms", 600000);
     c->idle_ms = read_timeout(&r, v, "idle_ms", 120000);

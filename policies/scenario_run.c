@@ -55,7 +55,8 @@ static void broken(struct player *p, const char *what)
 static void note(struct player *p, const char *what, struct span detail)
 {
     if (p->trace)
-        buf_printf(p->trace, "%7" PRId64 " ms  #%u %s%s%.*s\n", p->now_ms, p->n, what, detail.n ? " " : "", SPAN_FMT(detail));
+        buf_printf(p->trace, "%7" PRId64 " ms  #%u %s%s%.*s\n", p->now_ms, p->n, what, detail.n ? " " : "",
+                   SPAN_FMT(detail));
 }
 
 static int64_t count_chars(struct span s)
@@ -145,7 +146,8 @@ static void begin_attempt(struct player *p, const struct action *a)
 
     p->outcome = next_outcome(p, m);
     if (!p->outcome) {
-        static const struct scenario_outcome nothing = { .outcome = { .transport = TRANSPORT_LOCAL, .retry_after_ms = -1 } };
+        static const struct scenario_outcome nothing = { .outcome = { .transport = TRANSPORT_LOCAL,
+                                                                      .retry_after_ms = -1 } };
 
         broken(p, "the script has no outcome for this call");
         p->outcome = &nothing;
@@ -345,7 +347,8 @@ static void end_attempt(struct player *p)
 {
     struct answer a;
 
-    while (!p->stopping && p->piece < p->outcome->n_pieces && p->called_ms + p->outcome->pieces[p->piece].at_ms <= p->end_ms)
+    while (!p->stopping && p->piece < p->outcome->n_pieces &&
+           p->called_ms + p->outcome->pieces[p->piece].at_ms <= p->end_ms)
         add_piece(p, &p->outcome->pieces[p->piece++]);
     price_attempt_now(p);
     if (p->committed && !p->stopping)

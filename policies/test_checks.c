@@ -20,39 +20,96 @@ static struct answer text(const char *s)
 
 static const char *const refusals[] = {
     /* what the bundled models say, both apostrophes */
-    "I can't answer that.", "I can’t answer that.", "  \n I can't answer that.", "**I can't answer that.**", "\"I can't answer that.\"",
+    "I can't answer that.",
+    "I can’t answer that.",
+    "  \n I can't answer that.",
+    "**I can't answer that.**",
+    "\"I can't answer that.\"",
     /* English */
-    "I'm sorry, but I can't help with that.", "I’m sorry, but I can’t assist with that request.", "Sorry, I cannot provide that.",
-    "I am unable to help with that.", "I'm not able to discuss this topic.", "I won't help with that.", "I cannot fulfill this request.",
-    "As an AI language model, I cannot provide medical advice.", "Unfortunately, I can't share that information.",
-    "I apologize, but I cannot comply.", "I must decline.", "I must respectfully decline", "I refuse to answer.",
-    "I'm afraid I can't do that.", "No, I can't help with that.", "I can't in good conscience help with that.",
-    "I'm really sorry, but I can't support that.", "Sure. Actually no: I can't help with that.",
-    "I cannot and will not help", "I'm not comfortable discussing that.", "I don't feel comfortable providing that.",
+    "I'm sorry, but I can't help with that.",
+    "I’m sorry, but I can’t assist with that request.",
+    "Sorry, I cannot provide that.",
+    "I am unable to help with that.",
+    "I'm not able to discuss this topic.",
+    "I won't help with that.",
+    "I cannot fulfill this request.",
+    "As an AI language model, I cannot provide medical advice.",
+    "Unfortunately, I can't share that information.",
+    "I apologize, but I cannot comply.",
+    "I must decline.",
+    "I must respectfully decline",
+    "I refuse to answer.",
+    "I'm afraid I can't do that.",
+    "No, I can't help with that.",
+    "I can't in good conscience help with that.",
+    "I'm really sorry, but I can't support that.",
+    "Sure. Actually no: I can't help with that.",
+    "I cannot and will not help",
+    "I'm not comfortable discussing that.",
+    "I don't feel comfortable providing that.",
     /* DeepSeek */
-    "Sorry, that's beyond my current scope. Let's talk about something else.", "Sorry, that’s beyond my current scope.",
-    "你好，这个问题我暂时无法回答，让我们换个话题再聊聊吧。", "抱歉，我无法回答这个问题。", "很抱歉，我不能提供这方面的信息。",
+    "Sorry, that's beyond my current scope. Let's talk about something else.",
+    "Sorry, that’s beyond my current scope.",
+    "你好，这个问题我暂时无法回答，让我们换个话题再聊聊吧。",
+    "抱歉，我无法回答这个问题。",
+    "很抱歉，我不能提供这方面的信息。",
     /* others */
-    "Es tut mir leid, aber ich kann diese Frage nicht beantworten.", "Das kann ich leider nicht beantworten.",
-    "Tut mir leid, dabei kann ich nicht helfen.", "Leider kann ich Ihnen dabei nicht helfen.",
-    "Je suis désolé, mais je ne peux pas répondre à cette question.", "Désolé, je ne peux pas vous aider.",
-    "Lo siento, pero no puedo ayudarte con eso.", "No puedo responder a esa pregunta.",
-    "Mi dispiace, ma non posso aiutarti.", "Desculpe, mas não posso ajudar com isso.", "Het spijt me, maar ik kan je daar niet bij helpen.",
-    "Przepraszam, ale nie mogę pomóc.", "Извините, но я не могу ответить на этот вопрос.", "К сожалению, я не могу помочь с этим.",
-    "申し訳ありませんが、その質問にはお答えできません。", "죄송하지만 그 질문에는 답변할 수 없습니다.",
+    "Es tut mir leid, aber ich kann diese Frage nicht beantworten.",
+    "Das kann ich leider nicht beantworten.",
+    "Tut mir leid, dabei kann ich nicht helfen.",
+    "Leider kann ich Ihnen dabei nicht helfen.",
+    "Je suis désolé, mais je ne peux pas répondre à cette question.",
+    "Désolé, je ne peux pas vous aider.",
+    "Lo siento, pero no puedo ayudarte con eso.",
+    "No puedo responder a esa pregunta.",
+    "Mi dispiace, ma non posso aiutarti.",
+    "Desculpe, mas não posso ajudar com isso.",
+    "Het spijt me, maar ik kan je daar niet bij helpen.",
+    "Przepraszam, ale nie mogę pomóc.",
+    "Извините, но я не могу ответить на этот вопрос.",
+    "К сожалению, я не могу помочь с этим.",
+    "申し訳ありませんが、その質問にはお答えできません。",
+    "죄송하지만 그 질문에는 답변할 수 없습니다.",
 };
 
 static const char *const answers[] = {
-    "Paris.", "", "The answer is 42.", "I can't help but notice that the loop never ends: i is never incremented.",
-    "I can't answer for everyone, but most people prefer the first.", "I can answer that: it is Paris.", "I cannotate the graph as follows.",
-    "You can't answer that question without the date.", "She said: \"I can't answer that.\"", "Sorry to hear that! Try restarting it.",
-    "Sorry, I misread the date: it is Tuesday.", "I won the race.", "I will not only explain it, but show it.", "The function can't return NULL.",
-    "Unfortunately, the build fails because of a missing header.", "I'm afraid the file is missing a brace.", "As an AI language model, I find this poem moving.",
-    "Can't open file: add the path.", "Decline and fall of the Roman empire", "I'm unable to reproduce the crash with 1.2, so upgrade.",
-    "Es tut mir leid, das zu hören. Versuchen Sie es mit einem Neustart.", "Ich kann diese Frage beantworten: Paris.", "Leider ist das Paket veraltet.",
-    "Je ne peux que recommander Paris.", "Désolé pour le retard : voici le code.", "Lo siento por la demora, aquí está.", "No puedo creerlo: funciona.",
-    "Non posso che consigliare Roma.", "Desculpe a demora, aqui está.", "Het spijt me dat te horen.", "Nie mogę się doczekać.", "Я не могу дождаться выходных.",
-    "这个问题我可以回答：巴黎。", "无法确定的情况有三种。", "パリです。", "파리입니다.", "beyond the current scope of this function, x is dead.",
+    "Paris.",
+    "",
+    "The answer is 42.",
+    "I can't help but notice that the loop never ends: i is never incremented.",
+    "I can't answer for everyone, but most people prefer the first.",
+    "I can answer that: it is Paris.",
+    "I cannotate the graph as follows.",
+    "You can't answer that question without the date.",
+    "She said: \"I can't answer that.\"",
+    "Sorry to hear that! Try restarting it.",
+    "Sorry, I misread the date: it is Tuesday.",
+    "I won the race.",
+    "I will not only explain it, but show it.",
+    "The function can't return NULL.",
+    "Unfortunately, the build fails because of a missing header.",
+    "I'm afraid the file is missing a brace.",
+    "As an AI language model, I find this poem moving.",
+    "Can't open file: add the path.",
+    "Decline and fall of the Roman empire",
+    "I'm unable to reproduce the crash with 1.2, so upgrade.",
+    "Es tut mir leid, das zu hören. Versuchen Sie es mit einem Neustart.",
+    "Ich kann diese Frage beantworten: Paris.",
+    "Leider ist das Paket veraltet.",
+    "Je ne peux que recommander Paris.",
+    "Désolé pour le retard : voici le code.",
+    "Lo siento por la demora, aquí está.",
+    "No puedo creerlo: funciona.",
+    "Non posso che consigliare Roma.",
+    "Desculpe a demora, aqui está.",
+    "Het spijt me dat te horen.",
+    "Nie mogę się doczekać.",
+    "Я не могу дождаться выходных.",
+    "这个问题我可以回答：巴黎。",
+    "无法确定的情况有三种。",
+    "パリです。",
+    "파리입니다.",
+    "beyond the current scope of this function, x is dead.",
     "{\"error\": \"I can't answer that.\"}",
 };
 
@@ -175,10 +232,20 @@ static void a_cut_is_the_callers_only_by_the_callers_cap(void **state)
 
 static void fences_must_close(void **state)
 {
-    static const struct { const char *text; bool ok; } rows[] = {
-        { "```\nx\n```", true }, { "```c\nx\n```\nThen:\n```\ny\n```", true }, { "```\nx", false }, { "text\n```py\nx\n``", false },
-        { "````\n```\nx\n````", true }, { "````\n```\nx\n```", false }, { "~~~\n```\n~~~", true }, { "~~~\n```", false },
-        { "use ``` to open a block", true }, { "    ```\nan indented line", true }, { "```\nx\n``` no close", false }, { "   ```\nx\n  ```  ", true },
+    static const struct { const char *text; bool ok;
+    } rows[] = {
+        { "```\nx\n```", true },
+        { "```c\nx\n```\nThen:\n```\ny\n```", true },
+        { "```\nx", false },
+        { "text\n```py\nx\n``", false },
+        { "````\n```\nx\n````", true },
+        { "````\n```\nx\n```", false },
+        { "~~~\n```\n~~~", true },
+        { "~~~\n```", false },
+        { "use ``` to open a block", true },
+        { "    ```\nan indented line", true },
+        { "```\nx\n``` no close", false },
+        { "   ```\nx\n  ```  ", true },
     };
 
     (void)state;
@@ -203,10 +270,22 @@ static void a_callers_stop_sequence_may_leave_a_fence_open(void **state)
 
 static void json_is_judged_where_it_was_asked_for(void **state)
 {
-    static const struct { const char *text; bool ok; } rows[] = {
-        { "{}", true }, { "[1,2]", true }, { " {\"a\":1}\n", true }, { "{\"a\":1}}", false }, { "{'a':1}", false }, { "", false },
-        { "```json\n{}\n```", false }, { "Here: {}", false }, { "{\"a\":1,\"a\":2}", false }, { "\"text\"", false }, { "true", false },
-        { "{\"a\":\"\\ud800\"}", false }, { "{\"a\":NaN}", false }, { "{\"a\":1", false },
+    static const struct { const char *text; bool ok;
+    } rows[] = {
+        { "{}", true },
+        { "[1,2]", true },
+        { " {\"a\":1}\n", true },
+        { "{\"a\":1}}", false },
+        { "{'a':1}", false },
+        { "", false },
+        { "```json\n{}\n```", false },
+        { "Here: {}", false },
+        { "{\"a\":1,\"a\":2}", false },
+        { "\"text\"", false },
+        { "true", false },
+        { "{\"a\":\"\\ud800\"}", false },
+        { "{\"a\":NaN}", false },
+        { "{\"a\":1", false },
     };
     static const struct asked json = { .json = true };
 
@@ -237,10 +316,19 @@ static void a_deep_answer_is_still_json(void **state)
 
 static void tool_calls_are_judged_by_name_and_arguments(void **state)
 {
-    static const struct { const char *name, *arguments; bool ok; } rows[] = {
-        { "weather", "{\"city\":\"Paris\"}", true }, { "weather", "", true }, { "weather", " \n", true }, { "weather", "{}", true },
-        { "Weather", "{}", false }, { "weather ", "{}", false }, { "", "{}", false }, { "weather", "{\"city\":", false },
-        { "weather", "[]", false }, { "weather", "null", false }, { "weather", "{}{}", false },
+    static const struct { const char *name, *arguments; bool ok;
+    } rows[] = {
+        { "weather", "{\"city\":\"Paris\"}", true },
+        { "weather", "", true },
+        { "weather", " \n", true },
+        { "weather", "{}", true },
+        { "Weather", "{}", false },
+        { "weather ", "{}", false },
+        { "", "{}", false },
+        { "weather", "{\"city\":", false },
+        { "weather", "[]", false },
+        { "weather", "null", false },
+        { "weather", "{}{}", false },
     };
     static const struct span offered[] = { { "time", 4 }, { "weather", 7 } };
     static const struct asked asked = { .tools = offered, .n_tools = 2 };

@@ -45,7 +45,7 @@ static const struct {
     { TRANSPORT_OK, 425, NULL, NULL, NULL, FAILURE_SERVER },
     { TRANSPORT_OK, 429, "requests", "rate_limit_exceeded", NULL, FAILURE_RATE_LIMITED },
     { TRANSPORT_OK, 429, "tokens", NULL, NULL, FAILURE_RATE_LIMITED },
-    { TRANSPORT_OK, 429, "insufficient_quota", "insufficient_quota", NULL, FAILURE_QUOTA },    /* hermes-agent#91091 */
+    { TRANSPORT_OK, 429, "insufficient_quota", "insufficient_quota", NULL, FAILURE_QUOTA }, /* hermes-agent#91091 */
     { TRANSPORT_OK, 429, NULL, NULL, "You exceeded your current quota, please check your plan", FAILURE_QUOTA },
     { TRANSPORT_OK, 500, "server_error", NULL, NULL, FAILURE_SERVER },
     { TRANSPORT_OK, 502, NULL, NULL, NULL, FAILURE_SERVER },
@@ -56,8 +56,10 @@ static const struct {
     { TRANSPORT_OK, 402, NULL, NULL, "Insufficient Balance", FAILURE_QUOTA },
     { TRANSPORT_OK, 400, "invalid_request_error", NULL, "Content Exists Risk", FAILURE_FILTERED },
     /* others */
-    { TRANSPORT_OK, 400, "invalid_request_error", NULL, "Your credit balance is too low to access the API", FAILURE_QUOTA },
-    { TRANSPORT_OK, 400, "BadRequestError", "400", "This model's maximum context length is 4096 tokens. However, ...", FAILURE_CONTEXT },
+    { TRANSPORT_OK, 400, "invalid_request_error", NULL, "Your credit balance is too low to access the API",
+      FAILURE_QUOTA },
+    { TRANSPORT_OK, 400, "BadRequestError", "400", "This model's maximum context length is 4096 tokens. However, ...",
+      FAILURE_CONTEXT },
     { TRANSPORT_OK, 400, NULL, NULL, "prompt is too long: 210000 tokens > 200000 maximum", FAILURE_CONTEXT },
     { TRANSPORT_OK, 400, "exceed_context_size_error", NULL, NULL, FAILURE_CONTEXT },
     { TRANSPORT_OK, 413, "invalid_request_error", "context_length_exceeded", NULL, FAILURE_CONTEXT },
@@ -98,10 +100,11 @@ static void nothing_but_the_callers_fault_ends_a_request_at_once(void **state)
 static void our_account_and_the_caller_do_not_open_a_breaker(void **state)
 {
     (void)state;
-    assert_true(failure_is_outage(FAILURE_CONNECT) && failure_is_outage(FAILURE_SERVER) && failure_is_outage(FAILURE_TIMEOUT));
+    assert_true(failure_is_outage(FAILURE_CONNECT) && failure_is_outage(FAILURE_SERVER) &&
+                failure_is_outage(FAILURE_TIMEOUT));
     assert_false(failure_is_outage(FAILURE_RATE_LIMITED) || failure_is_outage(FAILURE_QUOTA) ||
-                 failure_is_outage(FAILURE_CREDENTIAL) || failure_is_outage(FAILURE_CALLER) || failure_is_outage(FAILURE_CONTEXT) ||
-                 failure_is_outage(FAILURE_LOCAL));
+                 failure_is_outage(FAILURE_CREDENTIAL) || failure_is_outage(FAILURE_CALLER) ||
+                 failure_is_outage(FAILURE_CONTEXT) || failure_is_outage(FAILURE_LOCAL));
 }
 
 static void a_very_long_message_is_read_at_its_beginning(void **state)

@@ -35,10 +35,16 @@ static void reasoning_is_mathematics_and_a_sum_is_not(void **state)
         "What is the probability that two integers chosen at random are coprime? Prove it.",
     };
     static const char *const easy[] = {
-        "What is 17 + 25?", "What is the capital of France?", "Write a poem about the sea.", "Sort these words: pear, apple, fig.",
-        "Translate \"good morning\" to German.", "On 2024-05-01 we met 12 people at 10:30. Summarise the minutes.",
-        "How many days are there between 3 March 2024 and 9 April 2024?", "My order 4711 has not arrived; it was sent on 12/11/2026.",
-        "Please improve the wording of this letter to my landlord about the heating.", "",
+        "What is 17 + 25?",
+        "What is the capital of France?",
+        "Write a poem about the sea.",
+        "Sort these words: pear, apple, fig.",
+        "Translate \"good morning\" to German.",
+        "On 2024-05-01 we met 12 people at 10:30. Summarise the minutes.",
+        "How many days are there between 3 March 2024 and 9 April 2024?",
+        "My order 4711 has not arrived; it was sent on 12/11/2026.",
+        "Please improve the wording of this letter to my landlord about the heating.",
+        "",
     };
 
     (void)state;
@@ -53,8 +59,10 @@ static void reasoning_is_mathematics_and_a_sum_is_not(void **state)
 static void a_mention_of_mathematics_in_a_long_text_is_little(void **state)
 {
     static const char text[] =
-        "Dear team, thank you for the offsite last week. The talks about the roadmap were very good, and I liked the one on "
-        "probability most. I would like to repeat this in spring, perhaps somewhere warmer, and with fewer slides. Could you "
+        "Dear team, thank you for the offsite last week. The talks about the roadmap were very good, and I liked the "
+        "one on "
+        "probability most. I would like to repeat this in spring, perhaps somewhere warmer, and with fewer slides. "
+        "Could you "
         "send me a list of places that we could visit, and what they would cost for twenty people over three days?";
 
     (void)state;
@@ -65,10 +73,14 @@ static void code_is_a_share_of_the_text(void **state)
 {
     (void)state;
     assert_true(score("int main(void)\n{\n    return 0;\n}\n", FEATURE_CODE) > 0.7);
-    assert_true(score("What does this do?\n```py\nfor x in range(10):\n    print(x)\n    y = x * x\n    total += y\n```\n", FEATURE_CODE) > 0.5);
+    assert_true(
+        score("What does this do?\n```py\nfor x in range(10):\n    print(x)\n    y = x * x\n    total += y\n```\n",
+              FEATURE_CODE) > 0.5);
     assert_true(score("def f(x):\n    return x + 1\n", FEATURE_CODE) > 0.9);
     assert_true(score("Write a short story about a dragon. It should end well.", FEATURE_CODE) < 0.01);
-    assert_true(score("From the hills, we saw the sea.\nImport duties rose, and so did prices.\nFor (almost) everyone it was hard.", FEATURE_CODE) < 0.01);
+    assert_true(score("From the hills, we saw the sea.\nImport duties rose, and so did prices.\nFor (almost) everyone "
+                      "it was hard.",
+                      FEATURE_CODE) < 0.01);
     assert_true(score("", FEATURE_CODE) < 0.01);
 }
 

@@ -46,8 +46,8 @@ static uint32_t xorshift(void *ctx)
 
 static struct features random_features(struct dice *d, const struct span *tools)
 {
-    static const char *const routes[] = { NULL, "single", "stubborn", "ladder", "window", "window-loose", "pass", "twice", "many",
-                                          "unpriced", "sovereign", "vision", "ladder-cheap" };
+    static const char *const routes[] = { NULL,    "single", "stubborn", "ladder",    "window", "window-loose", "pass",
+                                          "twice", "many",   "unpriced", "sovereign", "vision", "ladder-cheap" };
     struct features f;
 
     features_init(&f);
@@ -147,9 +147,10 @@ static void the_reservation_is_the_plans_worst_case(void **state)
 
 static void the_wanted_characters_follow_the_stream_mode(void **state)
 {
-    static const struct { const char *route; bool stream; int64_t wants; } rows[] = {
-        { "default", true, -1 }, { "ladder", true, -1 }, { "window", true, 20 }, { "pass", true, 0 }, { "pass", false, -1 },
-        { "window", false, -1 },
+    static const struct { const char *route; bool stream; int64_t wants;
+    } rows[] = {
+        { "default", true, -1 }, { "ladder", true, -1 }, { "window", true, 20 },
+        { "pass", true, 0 },     { "pass", false, -1 },  { "window", false, -1 },
     };
 
     (void)state;

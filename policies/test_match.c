@@ -45,7 +45,8 @@ static struct features example(void)
     return f;
 }
 
-static const struct { const char *when; bool holds; } rows[] = {
+static const struct { const char *when; bool holds;
+} rows[] = {
     { "{'header':'x-tollgate-sensitivity','is':'high'}", true },
     { "{'header':'X-TOLLGATE-SENSITIVITY','is':' HIGH '}", true },
     { "{'header':'x-tollgate-sensitivity','is':'hig'}", false },
@@ -88,7 +89,9 @@ static const struct { const char *when; bool holds; } rows[] = {
     { "{'all':[{'team':'legal'},{'key':'x'}]}", false },
     { "{'any':[{'team':'x'},{'key':'ci'}]}", true },
     { "{'any':[{'team':'x'},{'key':'y'}]}", false },
-    { "{'all':[{'any':[{'team':'x'},{'not':{'team':'y'}}]},{'any':[{'key':'ci'}]},{'not':{'all':[{'key':'ci'},{'key':'z'}]}}]}", true },
+    { "{'all':[{'any':[{'team':'x'},{'not':{'team':'y'}}]},{'any':[{'key':'ci'}]},{'not':{'all':[{'key':'ci'},{'key':'"
+      "z'}]}}]}",
+      true },
     { "{'label':'l'}", true },
     { "{'not':{'label':'m'}}", true },
     { "{'all':[{'label':'l'},{'label':'l'},{'label':'m'}]}", false },
@@ -98,9 +101,12 @@ static struct policy *with_when(const char *when)
 {
     char text[2048];
 
-    snprintf(text, sizeof text, "{'name':'p','labels':{'l':{'any':[{'team':'legal'},{'label':'m'}]},'m':{'team':'nobody'}},'routes':["
-             "{'name':'keeps-labels-used','when':{'all':[{'label':'l'},{'label':'m'}]},'steps':[{'model':'cheap/pro'}]},"
-             "{'name':'a','when':%s,'steps':[{'model':'cheap/pro'}]},{'name':'z','steps':[{'model':'cheap/pro'}]}]}", when);
+    snprintf(
+        text, sizeof text,
+        "{'name':'p','labels':{'l':{'any':[{'team':'legal'},{'label':'m'}]},'m':{'team':'nobody'}},'routes':["
+        "{'name':'keeps-labels-used','when':{'all':[{'label':'l'},{'label':'m'}]},'steps':[{'model':'cheap/pro'}]},"
+        "{'name':'a','when':%s,'steps':[{'model':'cheap/pro'}]},{'name':'z','steps':[{'model':'cheap/pro'}]}]}",
+        when);
     return testing_good_policy(book, text);
 }
 
@@ -151,7 +157,8 @@ static void the_explanation_agrees_with_the_verdict(void **state)
 static void the_text_shows_what_each_atom_saw(void **state)
 {
     const struct features f = example();
-    struct policy *p = with_when("{'any':[{'label':'m'},{'header':'accept','is':'application/json'},{'feature':'math','at_least':0.9}]}");
+    struct policy *p = with_when(
+        "{'any':[{'label':'m'},{'header':'accept','is':'application/json'},{'feature':'math','at_least':0.9}]}");
     struct buf b;
 
     (void)state;
@@ -184,7 +191,8 @@ static void a_local_route_claims_by_its_condition_or_as_the_winner(void **state)
     assert_null(match_claim(p, &f, &memo));    /* "dear" wins, and nothing local holds */
     f.key = SPAN_LIT("x");
     memo = (struct match_memo){ 0 };
-    assert_ptr_equal(match_claim(p, &f, &memo), &p->routes[2]);    /* as the winner: an all-local policy cannot be left by a name */
+    assert_ptr_equal(match_claim(p, &f, &memo),
+                     &p->routes[2]); /* as the winner: an all-local policy cannot be left by a name */
     policy_free(p);
 }
 

@@ -1,4 +1,4 @@
-/* test_plan.c - caps, limits, worst cases and the whole explanation. Names and claims are in tests/routing.test.json. */
+/* test_plan.c - caps, limits, worst cases and the whole explanation. Names and claims are routing.test.json's. */
 #include "policies/testing.h"
 
 #include "policies/bound.h"
@@ -107,8 +107,13 @@ static void a_worst_case_is_priced_from_bounds(void **state)
 
 static void the_tighter_limit_holds(void **state)
 {
-    static const struct { int64_t cost, time, expect_cost, expect_time; bool cost_is_callers, time_is_callers; } rows[] = {
-        { -1, -1, 2000000000, 5000, false, false }, { 1, 1, 1, 1, true, true }, { 3000000000, 6000, 2000000000, 5000, false, false },
+    static const struct {
+        int64_t cost, time, expect_cost, expect_time;
+        bool cost_is_callers, time_is_callers;
+    } rows[] = {
+        { -1, -1, 2000000000, 5000, false, false },
+        { 1, 1, 1, 1, true, true },
+        { 3000000000, 6000, 2000000000, 5000, false, false },
         { 0, 0, 0, 0, true, true },
     };
 
@@ -116,7 +121,8 @@ static void the_tighter_limit_holds(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct made m;
 
-        open_made(&m, "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/pro'}]}],'limits':{'cost_usd':'2','time_ms':5000,'attempts':3}}");
+        open_made(&m, "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/"
+                      "pro'}]}],'limits':{'cost_usd':'2','time_ms':5000,'attempts':3}}");
         m.f.max_cost_nano = rows[i].cost;
         m.f.deadline_ms = rows[i].time;
         assert_int_equal(make(&m), PLAN_OK);
@@ -134,8 +140,10 @@ static void a_step_says_why_it_cannot_serve(void **state)
     struct made m;
 
     (void)state;
-    open_made(&m, "{'name':'p','routes':[{'name':'a','placement':'local','steps':[{'model':'local/home'},{'model':'cheap/pro'},"
-                  "{'model':'local/flash'},{'model':'local/home'}]}]}");
+    open_made(
+        &m,
+        "{'name':'p','routes':[{'name':'a','placement':'local','steps':[{'model':'local/home'},{'model':'cheap/pro'},"
+        "{'model':'local/flash'},{'model':'local/home'}]}]}");
     m.models[5].on = false;    /* local/flash */
     assert_int_equal(make(&m), PLAN_OK);
     assert_int_equal(m.plan.steps[0].skip, PLAN_USABLE);
@@ -160,8 +168,9 @@ static void a_bound_is_the_sum_of_worst_cases(void **state)
     struct bound b;
 
     (void)state;
-    open_made(&m, "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/pro','attempts':3},{'model':'dear/strong'}]}],"
-                  "'limits':{'output_tokens':1000}}");
+    open_made(
+        &m, "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/pro','attempts':3},{'model':'dear/strong'}]}],"
+            "'limits':{'output_tokens':1000}}");
     assert_int_equal(make(&m), PLAN_OK);
     b = bound_plan(&m.plan);
     assert_int_equal(b.attempts, 4);
@@ -200,9 +209,11 @@ static void an_explanation_is_whole_in_both_forms(void **state)
     json_t *tree;
 
     (void)state;
-    open_made(&m, "{'name':'p','routes':[{'name':'home','when':{'team':'legal'},'placement':'local','steps':[{'model':'local/home'}]},"
-                  "{'name':'a','steps':[{'model':'cheap/flash','attempts':2,'checks':['complete']},{'model':'late/model'}]}],"
-                  "'limits':{'cost_usd':'1','output_tokens':1000,'attempts':4}}");
+    open_made(
+        &m, "{'name':'p','routes':[{'name':'home','when':{'team':'legal'},'placement':'local','steps':[{'model':'local/"
+            "home'}]},"
+            "{'name':'a','steps':[{'model':'cheap/flash','attempts':2,'checks':['complete']},{'model':'late/model'}]}],"
+            "'limits':{'cost_usd':'1','output_tokens':1000,'attempts':4}}");
     features_finish(&m.f);
     buf_init(&b, 1u << 20);
     plan_explain(m.policy, &m.f, &m.view, TESTING_AT_MS, EXPLAIN_TEXT, &b);
@@ -210,7 +221,8 @@ static void an_explanation_is_whole_in_both_forms(void **state)
     assert_non_null(strstr(b.p, "no   team is \"legal\"   (seen: \"\")"));
     assert_non_null(strstr(b.p, "a: answers"));
     /* 512 x 0.10 + 1000 x 0.20 USD per million */
-    assert_non_null(strstr(b.p, "1. cheap/flash: 2 attempts, at most 1000 tokens out, worst case 0.0002512 USD each, checks complete"));
+    assert_non_null(strstr(
+        b.p, "1. cheap/flash: 2 attempts, at most 1000 tokens out, worst case 0.0002512 USD each, checks complete"));
     assert_non_null(strstr(b.p, "2. late/model: skipped, no price of it is in force"));
     assert_non_null(strstr(b.p, "worst case: 2 attempts, 0.0005024 USD, 600000 ms"));
     buf_clear(&b);
@@ -219,7 +231,8 @@ static void an_explanation_is_whole_in_both_forms(void **state)
     tree = json_parse("explain", buf_span(&b), &ps);
     problems_print(&ps, stderr);
     assert_non_null(tree);
-    assert_string_equal(json_cstr(json_object_get(json_object_get(tree, "plan"), "worst"), "cost_usd", ""), "0.0005024");
+    assert_string_equal(json_cstr(json_object_get(json_object_get(tree, "plan"), "worst"), "cost_usd", ""),
+                        "0.0005024");
     json_decref(tree);
     buf_clear(&b);
     m.f.model = SPAN_LIT("cheap/pr");

@@ -25,37 +25,55 @@ static int free_book(void **state)
 #define WHEN(when) "{'name':'p','routes':[{'name':'a','when':" when "," STEP "}," LAST "]}"
 
 /* Each has one fault: where it is, a part of what is said, a part of the hint. */
-static const struct { const char *policy, *pointer, *text, *hint; } faults[] = {
+static const struct { const char *policy, *pointer, *text, *hint;
+} faults[] = {
     { "{'name':'p'}", "", "routes", NULL },
     { "{'name':'p','routes':[]}", "/routes", "", NULL },
     { "{'name':'p','routes':[" LAST "],'limit':{}}", "/limit", "", "limits" },
     { "{'name':'p','routes':[{'name':'a','placment':'local'," STEP "}]}", "/routes/0/placment", "", "placement" },
     { "{'name':'p q','routes':[" LAST "]}", "/name", "", NULL },
     /* models */
-    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/flsh'}]}]}", "/routes/0/steps/0/model", "no model \"cheap/flsh\"", "cheap/flash" },
-    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheep/flash'}]}]}", "/routes/0/steps/0/model", "no model", "cheap/flash" },
-    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'flash'}]}]}", "/routes/0/steps/0/model", "several providers", "cheap/flash" },
-    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'the-pro'}]}]}", "/routes/0/steps/0/model", "no model", NULL },
-    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/pro','attempts':0}]}]}", "/routes/0/steps/0/attempts", "", NULL },
-    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/pro','attempts':33}]}]}", "/routes/0/steps/0/attempts", "", NULL },
-    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/pro','attempts':'2'}]}]}", "/routes/0/steps/0/attempts", "", NULL },
+    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/flsh'}]}]}", "/routes/0/steps/0/model",
+      "no model \"cheap/flsh\"", "cheap/flash" },
+    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheep/flash'}]}]}", "/routes/0/steps/0/model", "no model",
+      "cheap/flash" },
+    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'flash'}]}]}", "/routes/0/steps/0/model",
+      "several providers", "cheap/flash" },
+    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'the-pro'}]}]}", "/routes/0/steps/0/model", "no model",
+      NULL },
+    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/pro','attempts':0}]}]}", "/routes/0/steps/0/attempts",
+      "", NULL },
+    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/pro','attempts':33}]}]}",
+      "/routes/0/steps/0/attempts", "", NULL },
+    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/pro','attempts':'2'}]}]}",
+      "/routes/0/steps/0/attempts", "", NULL },
     /* checks */
-    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/pro','checks':'standard'}]}]}", "/routes/0/steps/0/checks", "no check \"standard\"", NULL },
-    { "{'name':'p','checks':{'standard':['complete']},'routes':[{'name':'a','steps':[{'model':'cheap/pro','checks':'standart'}]}]}",
+    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/pro','checks':'standard'}]}]}",
+      "/routes/0/steps/0/checks", "no check \"standard\"", NULL },
+    { "{'name':'p','checks':{'standard':['complete']},'routes':[{'name':'a','steps':[{'model':'cheap/"
+      "pro','checks':'standart'}]}]}",
       "/routes/0/steps/0/checks", "no check", "standard" },
-    { "{'name':'p','checks':{'s':['compleat']},'routes':[" LAST "]}", "/checks/s/0", "no check \"compleat\"", "complete" },
-    { "{'name':'p','checks':{'complete':['complete']},'routes':[" LAST "]}", "/checks/complete", "named like a check", NULL },
+    { "{'name':'p','checks':{'s':['compleat']},'routes':[" LAST "]}", "/checks/s/0", "no check \"compleat\"",
+      "complete" },
+    { "{'name':'p','checks':{'complete':['complete']},'routes':[" LAST "]}", "/checks/complete", "named like a check",
+      NULL },
     { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/pro','checks':['not_empty','not_looping']}]}]}",
       "/routes/0/steps/0/checks/1", "not in this version", NULL },
     /* what comes later */
-    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/pro','hedge_ms':500}]}]}", "/routes/0/steps/0/hedge_ms", "not in this version", NULL },
-    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/pro','samples':3}]}]}", "/routes/0/steps/0/samples", "not in this version", NULL },
-    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/pro','not_before':'off_peak'}]}]}", "/routes/0/steps/0/not_before", "not in this version", NULL },
-    { "{'name':'p','routes':[{'name':'a','order':'cheapest_success'," STEP "}]}", "/routes/0/order", "not in this version", NULL },
+    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/pro','hedge_ms':500}]}]}",
+      "/routes/0/steps/0/hedge_ms", "not in this version", NULL },
+    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/pro','samples':3}]}]}", "/routes/0/steps/0/samples",
+      "not in this version", NULL },
+    { "{'name':'p','routes':[{'name':'a','steps':[{'model':'cheap/pro','not_before':'off_peak'}]}]}",
+      "/routes/0/steps/0/not_before", "not in this version", NULL },
+    { "{'name':'p','routes':[{'name':'a','order':'cheapest_success'," STEP "}]}", "/routes/0/order",
+      "not in this version", NULL },
     /* routes */
     { "{'name':'p','routes':[{'name':'a'," STEP "}," LAST "]}", "/routes/0", "can never be reached", NULL },
-    { "{'name':'p','routes':[{'name':'a','when':{'team':'x'}," STEP "}]}", "/routes/0/when", "last route must have no `when`", NULL },
-    { "{'name':'p','routes':[{'name':'last','when':{'team':'x'}," STEP "}," LAST "]}", "/routes/1/name", "has this name already", NULL },
+    { "{'name':'p','routes':[{'name':'a','when':{'team':'x'}," STEP "}]}", "/routes/0/when",
+      "last route must have no `when`", NULL },
+    { "{'name':'p','routes':[{'name':'last','when':{'team':'x'}," STEP "}," LAST "]}", "/routes/1/name",
+      "has this name already", NULL },
     { "{'name':'p','routes':[{'name':'auto'," STEP "}]}", "/routes/0/name", "meaning of its own", NULL },
     { "{'name':'p','routes':[{'name':'direct'," STEP "}]}", "/routes/0/name", "meaning of its own", NULL },
     { "{'name':'p','routes':[{'name':'a/b'," STEP "}]}", "/routes/0/name", "", NULL },
@@ -69,7 +87,8 @@ static const struct { const char *policy, *pointer, *text, *hint; } faults[] = {
     { WHEN("{'any':[]}"), "/routes/0/when/any", "", NULL },
     { WHEN("{'any':[{'team':'x'},{'tem':'x'}]}"), "/routes/0/when/any/1/tem", "", "team" },
     { WHEN("{'not':{'all':[{'label':'secret'}]}}"), "/routes/0/when/not/all/0", "no labels", NULL },
-    { "{'name':'p','labels':{'secret':{'team':'x'}},'routes':[{'name':'b','when':{'label':'secret'}," STEP "},{'name':'a','when':{'label':'secrets'}," STEP "}," LAST "]}",
+    { "{'name':'p','labels':{'secret':{'team':'x'}},'routes':[{'name':'b','when':{'label':'secret'}," STEP
+      "},{'name':'a','when':{'label':'secrets'}," STEP "}," LAST "]}",
       "/routes/1/when", "no label \"secrets\"", "secret" },
     { WHEN("{'feature':'maths','at_least':1}"), "/routes/0/when", "no feature \"maths\"", "math" },
     { WHEN("{'feature':'math'}"), "/routes/0/when", "exactly one of at_least", NULL },
@@ -85,12 +104,16 @@ static const struct { const char *policy, *pointer, *text, *hint; } faults[] = {
     { WHEN("{'header':'x-a:'}"), "/routes/0/when/header", "", NULL },
     { WHEN("{'team':''}"), "/routes/0/when/team", "", NULL },
     /* labels */
-    { "{'name':'p','labels':{'a':{'not':{'label':'a'}}},'routes':[{'name':'r','when':{'label':'a'}," STEP "}," LAST "]}", "/labels/a", "defined by itself", NULL },
+    { "{'name':'p','labels':{'a':{'not':{'label':'a'}}},'routes':[{'name':'r','when':{'label':'a'}," STEP "}," LAST
+      "]}",
+      "/labels/a", "defined by itself", NULL },
     /* limits */
     { "{'name':'p','routes':[" LAST "],'limits':{'cost_usd':2}}", "/limits/cost_usd", "", "decimal string" },
-    { "{'name':'p','routes':[" LAST "],'limits':{'cost_usd':'0.0000000001'}}", "/limits/cost_usd", "more than nine decimals", NULL },
+    { "{'name':'p','routes':[" LAST "],'limits':{'cost_usd':'0.0000000001'}}", "/limits/cost_usd",
+      "more than nine decimals", NULL },
     { "{'name':'p','routes':[" LAST "],'limits':{'cost_usd':'-1'}}", "/limits/cost_usd", "", NULL },
-    { "{'name':'p','routes':[" LAST "],'limits':{'cost_usd':'0.0'}}", "/limits/cost_usd", "limit of 0", "leave it out" },
+    { "{'name':'p','routes':[" LAST "],'limits':{'cost_usd':'0.0'}}", "/limits/cost_usd", "limit of 0",
+      "leave it out" },
     { "{'name':'p','routes':[" LAST "],'limits':{'time_ms':0}}", "/limits/time_ms", "", NULL },
     { "{'name':'p','routes':[" LAST "],'limits':{'attempts':1.5}}", "/limits/attempts", "", NULL },
 };
@@ -128,9 +151,11 @@ static void all_faults_come_at_once(void **state)
     (void)state;
     problems_init(&ps);
     assert_null(testing_policy(book,
-        "{'name':'p','checks':{'s':['complet']},'labels':{'l':{'tag':'a','team':'b'}},"
-        "'routes':[{'name':'auto','when':{'label':'m'},'steps':[{'model':'no/such','hedge_ms':1}]},{'name':'b','when':{'team':'x'},"
-        "'steps':[{'model':'flash','checks':['s2']}]}],'limits':{'cost_usd':'0'}}", &ps));
+                               "{'name':'p','checks':{'s':['complet']},'labels':{'l':{'tag':'a','team':'b'}},"
+                               "'routes':[{'name':'auto','when':{'label':'m'},'steps':[{'model':'no/"
+                               "such','hedge_ms':1}]},{'name':'b','when':{'team':'x'},"
+                               "'steps':[{'model':'flash','checks':['s2']}]}],'limits':{'cost_usd':'0'}}",
+                               &ps));
     /* hedge_ms, complet, l, auto, no/such, m, flash, s2, the last when, cost_usd */
     assert_int_equal(ps.errors, 10);
     problems_free(&ps);
@@ -146,8 +171,10 @@ static void labels_may_lead_to_labels_but_not_in_circles(void **state)
         "'routes':[{'name':'r','when':{'label':'a'}," STEP "}," LAST "]}"));
     problems_init(&ps);
     assert_null(testing_policy(book,
-        "{'name':'p','labels':{'a':{'label':'b'},'b':{'any':[{'label':'c'},{'team':'x'}]},'c':{'not':{'label':'a'}},'d':{'label':'c'}},"
-        "'routes':[{'name':'r','when':{'label':'d'}," STEP "}," LAST "]}", &ps));
+                               "{'name':'p','labels':{'a':{'label':'b'},'b':{'any':[{'label':'c'},{'team':'x'}]},'c':{'"
+                               "not':{'label':'a'}},'d':{'label':'c'}},"
+                               "'routes':[{'name':'r','when':{'label':'d'}," STEP "}," LAST "]}",
+                               &ps));
     assert_int_equal(ps.errors, 3);    /* a, b, c; d is none of the circle */
     problems_free(&ps);
 }
@@ -189,11 +216,12 @@ static void defaults_hold_where_nothing_is_said(void **state)
 
 static void a_route_with_checks_holds_its_streams(void **state)
 {
-    struct policy *p = testing_good_policy(book,
-        "{'name':'p','checks':{'s':['complete','not_empty']},'routes':["
-        "{'name':'a','when':{'team':'a'},'steps':[{'model':'cheap/pro'},{'model':'cheap/flash','checks':'s'}]},"
-        "{'name':'b','when':{'team':'b'},'stream':'window:400','steps':[{'model':'cheap/pro','checks':['not_refused','complete']}]},"
-        "{'name':'c','stream':'hold','steps':[{'model':'cheap/pro','checks':'not_refused'}]}]}");
+    struct policy *p = testing_good_policy(
+        book, "{'name':'p','checks':{'s':['complete','not_empty']},'routes':["
+              "{'name':'a','when':{'team':'a'},'steps':[{'model':'cheap/pro'},{'model':'cheap/flash','checks':'s'}]},"
+              "{'name':'b','when':{'team':'b'},'stream':'window:400','steps':[{'model':'cheap/"
+              "pro','checks':['not_refused','complete']}]},"
+              "{'name':'c','stream':'hold','steps':[{'model':'cheap/pro','checks':'not_refused'}]}]}");
 
     (void)state;
     assert_int_equal(p->routes[0].stream, STREAM_HOLD);
@@ -224,9 +252,10 @@ static void a_policy_is_compared_with_the_providers(void **state)
     struct view_model models[16];
     struct view v = testing_view(book, models);
     struct problems ps;
-    struct policy *p = testing_good_policy(book,
-        "{'name':'p','routes':[{'name':'home','placement':'local','when':{'team':'x'},'steps':[{'model':'local/home'},{'model':'cheap/pro'}]},"
-        "{'name':'a','steps':[{'model':'cheap/flash'},{'model':'dear/strong'}]}]}");
+    struct policy *p =
+        testing_good_policy(book, "{'name':'p','routes':[{'name':'home','placement':'local','when':{'team':'x'},'steps'"
+                                  ":[{'model':'local/home'},{'model':'cheap/pro'}]},"
+                                  "{'name':'a','steps':[{'model':'cheap/flash'},{'model':'dear/strong'}]}]}");
 
     (void)state;
     problems_init(&ps);

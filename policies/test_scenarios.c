@@ -37,7 +37,8 @@ int main(void)
     char pattern[1024];
     int bad;
 
-    if (!coverage || snprintf(pattern, sizeof pattern, "%s/policies/tests/*.test.json", top ? top : ".") >= (int)sizeof pattern)
+    if (!coverage ||
+        snprintf(pattern, sizeof pattern, "%s/policies/tests/*.test.json", top ? top : ".") >= (int)sizeof pattern)
         return 99;
     scenario_begin(&r);
     bad = run_files(pattern, &r);

@@ -1,5 +1,6 @@
-/* testing_drive.h - drives a machine with events at random and holds it to the promises of machine.h. For test_machine
- * and tests/fuzz/fuzz_policy: the one rolls a generator, the other reads the fuzzer's bytes. A broken promise aborts. */
+/* testing_drive.h - drives a machine with events at random and holds it to the promises of machine.h. For
+ * test_machine and tests/fuzz/fuzz_policy: the one rolls a generator, the other reads the fuzzer's bytes. A broken
+ * promise aborts. */
 #ifndef TOLLGATE_POLICIES_TESTING_DRIVE_H
 #define TOLLGATE_POLICIES_TESTING_DRIVE_H
 
@@ -116,7 +117,9 @@ static inline void drive_nonsense(struct drive *d)
 {
     static const enum event_kind kinds[] = { EVENT_RESERVED, EVENT_RESERVE_REFUSED, EVENT_PROGRESS, EVENT_ENDED };
     const struct machine before = d->m;
-    struct machine_event ev = { .kind = kinds[dice_below(d->dice, 4)], .n = d->n + 1 + dice_below(d->dice, 3), .cost_nano = 5 };
+    struct machine_event ev = { .kind = kinds[dice_below(d->dice, 4)],
+                                .n = d->n + 1 + dice_below(d->dice, 3),
+                                .cost_nano = 5 };
     struct actions acts;
 
     machine_step(&d->m, &ev, d->now_ms, &acts);
@@ -133,7 +136,8 @@ static inline struct answer drive_answer(struct drive *d, struct answer_tool *to
 {
     static const char *const texts[] = { "", "Paris.", "I can't answer that.", "{\"a\":1}", "{\"a\":", "```\nx", "    ",
                                          "A longer answer that opens most windows." };
-    struct answer a = { .text = span_str(texts[dice_below(d->dice, 8)]), .finish = (enum finish)dice_below(d->dice, FINISH_OTHER + 1) };
+    struct answer a = { .text = span_str(texts[dice_below(d->dice, 8)]),
+                        .finish = (enum finish)dice_below(d->dice, FINISH_OTHER + 1) };
 
     if (dice_one_in(d->dice, 4)) {
         *tool = (struct answer_tool){ dice_one_in(d->dice, 2) ? SPAN_LIT("weather") : SPAN_LIT("nope"),
@@ -188,7 +192,8 @@ static inline void drive_turn(struct drive *d)
         ev.stop = dice_one_in(d->dice, 2) ? STOP_CALLER : STOP_SHUTDOWN;
     } else if (dice_one_in(d->dice, 10) || !(d->reserving || d->calling)) {
         ev.kind = EVENT_TIMER;
-        if (!(d->reserving || d->calling) && d->timer_ms > d->now_ms && d->timer_ms < INT64_MAX && !dice_one_in(d->dice, 4))
+        if (!(d->reserving || d->calling) && d->timer_ms > d->now_ms && d->timer_ms < INT64_MAX &&
+            !dice_one_in(d->dice, 4))
             d->now_ms = d->timer_ms;
     } else if (d->reserving) {
         ev.kind = dice_one_in(d->dice, 5) ? EVENT_RESERVE_REFUSED : EVENT_RESERVED;
@@ -208,7 +213,10 @@ static inline void drive_turn(struct drive *d)
         d->calling = false;
         ev = (struct machine_event){ .kind = EVENT_ENDED, .n = d->n, .answer = dice_one_in(d->dice, 6) ? NULL : &a,
                                      .outcome = dice_one_in(d->dice, 20) ? NULL : &o, .chars = d->chars };
-        ev.cost_nano = d->worst_nano > 0 ? (int64_t)dice_below(d->dice, (uint32_t)(d->worst_nano < 4000000000 ? d->worst_nano : 4000000000) + 1) : 0;
+        ev.cost_nano =
+            d->worst_nano > 0
+                ? (int64_t)dice_below(d->dice, (uint32_t)(d->worst_nano < 4000000000 ? d->worst_nano : 4000000000) + 1)
+                : 0;
         d->spent_nano += ev.cost_nano;
     }
     drive_feed(d, &ev);

@@ -205,7 +205,8 @@ static size_t find_verb(struct compiler *c, const json_t *when)
     }
     if (given == 1)
         return verb;
-    problem_add(c->ps, PROBLEM_ERROR, c->at, given > 1 ? "join several with {\"all\": [...]} or {\"any\": [...]}" : NULL,
+    problem_add(c->ps, PROBLEM_ERROR, c->at,
+                given > 1 ? "join several with {\"all\": [...]} or {\"any\": [...]}" : NULL,
                 "must have exactly one of all, any, not, label, header, team, key, tag, model, dialect, modality, "
                 "feature");
     return VERBS;
