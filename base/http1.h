@@ -27,14 +27,15 @@ struct http1_head {
     struct span query;     /* behind "?", SPAN_NONE when there is none */
     struct span host;
     int minor;             /* HTTP/1.minor: 0 or 1 */
-    struct http1_header headers[HTTP1_HEADERS_MAX];
     size_t n_headers;
     bool chunked;
     bool has_length;
     uint64_t length;       /* of the body when has_length */
     bool keep_alive;       /* by version and Connection */
     bool expect_continue;
+    struct http1_header headers[HTTP1_HEADERS_MAX];    /* last: who keeps a head need only keep the first n_headers */
 };
+#define HTTP1_HEAD_BYTES(n_headers) (offsetof(struct http1_head, headers) + (n_headers) * sizeof(struct http1_header))
 
 enum http1_rc {
     HTTP1_MORE,            /* no whole head yet */

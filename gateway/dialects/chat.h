@@ -21,8 +21,8 @@ struct chat {
     struct span json_schema;           /* raw value of the schema; SPAN_NONE */
     bool cache_marks;                  /* prompt_cache_breakpoint somewhere: a write premium may come */
 
-    struct span tool_names[CHAT_TOOLS_MAX];    /* functions and custom tools on offer */
-    struct span tool_schemas[CHAT_TOOLS_MAX];  /* raw value of parameters; SPAN_NONE */
+    struct span *tool_names;           /* [n_tools]: functions and custom tools on offer; in the arena */
+    struct span *tool_schemas;         /* raw value of parameters; SPAN_NONE */
     size_t n_tools;
 
     size_t n_messages;

@@ -33,6 +33,11 @@ static bool want(struct parse *p, const char *field, const char *right)
     return fault_bad(p->fault, "invalid_value", where, "Invalid value for '%s': %s.", where, right);
 }
 
+static bool out_of_memory(struct parse *p)
+{
+    return fault_set(p->fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory.");
+}
+
 static bool is_null(struct span v)
 {
     return !v.p || jval_type(v) == JTYPE_NULL;
@@ -111,7 +116,7 @@ static bool text_of(struct parse *p, struct span value, size_t most, struct span
     some = span_first(raw, whole_escapes(raw, most));
     copy = arena_alloc(p->arena, some.n + 1, 1);
     if (!copy)
-        return fault_set(p->fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory.");
+        return out_of_memory(p);
     *out = (struct span){ copy, jraw_unescape(some, copy) };
     return true;
 }
@@ -314,12 +319,18 @@ static bool parse_tool(struct parse *p, struct span tool)
 
 static bool parse_tools(struct parse *p, struct span tools)
 {
-    size_t i = 0;
+    size_t i = 0, n = 0;
 
     if (is_null(tools))
         return true;
     if (jval_type(tools) != JTYPE_ARRAY)
         return want(p, "tools", "must be a list");
+    for (struct jiter it = jiter_begin(tools); jiter_next(&it);)
+        n++;
+    p->chat->tool_names = ARENA_ARRAY(p->arena, struct span, n + 1);
+    p->chat->tool_schemas = ARENA_ARRAY(p->arena, struct span, n + 1);
+    if (!p->chat->tool_names || !p->chat->tool_schemas)
+        return out_of_memory(p);
     for (struct jiter it = jiter_begin(tools); jiter_next(&it); i++) {
         if (i == CHAT_TOOLS_MAX)
             return want(p, "tools", "must hold at most 128 tools");

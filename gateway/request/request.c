@@ -326,40 +326,52 @@ static enum step step_parse(struct request *r)
     return STEP_REPLY;
 }
 
-static const struct snapshot_model *target_of(const struct request *r, const struct plan_step *s)
+static const struct snapshot_model *target_of(const struct request *r, size_t step)
 {
-    return &r->snapshot->models[s->view - r->view.models];
+    return &r->snapshot->models[r->view_index[step]];
 }
 
-/* Health of the plan's models as it is now: the view is a copy of the snapshot's, at rest. */
+/* Health of the plan's models as it is now. The snapshot's view is shared and at rest; each step looks at a copy. */
 static void refresh_view(struct request *r, int64_t now_ms)
 {
     for (size_t i = 0; i < r->plan.n_steps; i++) {
+        struct view_model *v = &r->view[i];
         struct health_view h;
-        struct view_model *v;
 
         if (!r->plan.steps[i].view)
             continue;
-        v = (struct view_model *)&r->view.models[r->plan.steps[i].view - r->view.models];
-        health_look(target_of(r, &r->plan.steps[i])->health, now_ms, &h);
+        health_look(target_of(r, i)->health, now_ms, &h);
         v->breaker = h.state == HEALTH_CLOSED ? VIEW_CLOSED : h.state == HEALTH_OPEN ? VIEW_OPEN : VIEW_PROBE;
         v->retry_after_ms = h.retry_after_ms > 0 ? now_ms + h.retry_after_ms : 0;
-        v->key_refused = provider_state(target_of(r, &r->plan.steps[i])->provider, now_ms) == PROVIDER_REFUSED;
+        v->key_refused = provider_state(target_of(r, i)->provider, now_ms) == PROVIDER_REFUSED;
     }
+}
+
+/* Points the steps at copies of their view entries. */
+static bool own_view(struct request *r)
+{
+    const size_t n = r->plan.n_steps;
+
+    r->view = ARENA_ARRAY(&r->arena, struct view_model, n + 1);
+    r->view_index = ARENA_ARRAY(&r->arena, size_t, n + 1);
+    if (!r->view || !r->view_index)
+        return no_memory(r);
+    for (size_t i = 0; i < n; i++) {
+        if (!r->plan.steps[i].view)
+            continue;
+        r->view_index[i] = (size_t)(r->plan.steps[i].view - r->snapshot->view);
+        r->view[i] = *r->plan.steps[i].view;
+        r->plan.steps[i].view = &r->view[i];
+    }
+    return true;
 }
 
 static enum step step_decide(struct request *r)
 {
-    struct view_model *copy = arena_alloc(&r->arena, (r->snapshot->n_models + 1) * sizeof *copy, 16);
+    const struct view view = { r->snapshot->view, r->snapshot->n_models };
     struct span why = SPAN_LIT("");
 
-    if (!copy) {
-        no_memory(r);
-        return STEP_REPLY;
-    }
-    memcpy(copy, r->snapshot->view, r->snapshot->n_models * sizeof *copy);
-    r->view = (struct view){ copy, r->snapshot->n_models };
-    switch (plan_make(r->snapshot->policy, &r->features, &r->view, r->at_ms, &r->arena, &r->plan, &why)) {
+    switch (plan_make(r->snapshot->policy, &r->features, &view, r->at_ms, &r->arena, &r->plan, &why)) {
     case PLAN_OK:
         break;
     case PLAN_UNKNOWN_ROUTE:
@@ -373,10 +385,8 @@ static enum step step_decide(struct request *r)
         return STEP_REPLY;
     }
     r->planned = true;
-    if (!machine_init(&r->machine, &r->plan, &r->arena, r->start_ms)) {
-        no_memory(r);
+    if (!own_view(r) || (!machine_init(&r->machine, &r->plan, &r->arena, r->start_ms) && !no_memory(r)))
         return STEP_REPLY;
-    }
     return STEP_DRIVE;
 }
 
@@ -474,7 +484,7 @@ static bool do_call(struct request *r, const struct action *act)
 {
     const struct plan_step *s = &r->plan.steps[act->step];
     const struct attempt_spec spec = {
-        .fetch = r->worker->fetch, .scan = r->worker->answer_scan, .target = target_of(r, s), .model = s->model,
+        .fetch = r->worker->fetch, .scan = r->worker->answer_scan, .target = target_of(r, act->step), .model = s->model,
         .chat = &r->chat, .max_tokens = act->output_cap, .keep_text = s->checks != 0, .arena = &r->arena,
         .callbacks = &attempt_callbacks, .ctx = r,
     };

@@ -52,7 +52,8 @@ struct request {
     struct features features;
 
     /* The decision. */
-    struct view view;
+    struct view_model *view;           /* [plan.n_steps]: what the steps look at */
+    size_t *view_index;                /* their places in the snapshot's view */
     struct plan plan;
     bool planned;
     struct machine machine;

@@ -263,48 +263,30 @@ static void bad(struct connection *c, int status, const char *why)
     closing(c);
 }
 
-static bool read_head(struct connection *c)
+/* The spans must outlive the input buffer: the head's text is copied and read again there. */
+static bool keep_head(struct connection *c, struct span text)
+{
+    struct http1_head *scratch = &c->list->scratch, *head;
+    struct http1_error err;
+    size_t used;
+
+    buf_clear(&c->head_text);
+    if (!buf_add_span(&c->head_text, text))
+        return false;
+    c->head_seen = 0;
+    if (http1_read_head(buf_span(&c->head_text), text.n, &c->head_seen, scratch, &used, &err) != HTTP1_OK)
+        return false;
+    head = realloc(c->head, HTTP1_HEAD_BYTES(scratch->n_headers));
+    if (!head)
+        return false;
+    c->head = memcpy(head, scratch, HTTP1_HEAD_BYTES(scratch->n_headers));
+    return true;
+}
+
+static void begin_request(struct connection *c)
 {
     struct evbuffer *in = bufferevent_get_input(c->bev);
-    size_t n = evbuffer_get_length(in), used = 0;
-    struct http1_error err = { 400, "bad request" };
-    enum http1_rc rc;
-    const size_t most = c->limits->header_bytes ? c->limits->header_bytes : 65536;
-    const char *p;
 
-    if (n == 0)
-        return false;
-    if (!c->head)
-        c->head = malloc(sizeof *c->head);
-    if (n > most + 1)
-        n = most + 1;
-    p = c->head ? (const char *)evbuffer_pullup(in, (ev_ssize_t)n) : NULL;
-    if (!p) {
-        drop(c);
-        return false;
-    }
-    rc = http1_read_head((struct span){ p, n }, most, &c->head_seen, c->head, &used, &err);
-    if (rc == HTTP1_MORE) {
-        if (c->head_seen && c->requests)
-            set_timer(c, c->limits->head_ms);    /* a next head has begun: keep-alive time no longer holds */
-        return false;
-    }
-    if (rc == HTTP1_BAD) {
-        c->head->keep_alive = false;
-        c->head->method = SPAN_NONE;
-        c->head->minor = 1;
-        bad(c, err.status, err.why);
-        return false;
-    }
-    /* The spans must outlive the input buffer's drain: copy the head once and read it again there. */
-    buf_clear(&c->head_text);
-    if (!buf_add(&c->head_text, p, used)) {
-        drop(c);
-        return false;
-    }
-    evbuffer_drain(in, used);
-    c->head_seen = 0;
-    rc = http1_read_head(buf_span(&c->head_text), most, &c->head_seen, c->head, &used, &err);
     c->body_left = c->head->has_length ? c->head->length : 0;
     c->body_done = !c->head->chunked && c->body_left == 0;
     http1_chunks_init(&c->chunks);
@@ -316,6 +298,46 @@ static bool read_head(struct connection *c)
         c->handler->on_body(c->ctx, c, SPAN_LIT(""), true);
     else if (c->pending && c->head->expect_continue && !c->head_sent && evbuffer_get_length(in) == 0)
         evbuffer_add(output(c), "HTTP/1.1 100 Continue\r\n\r\n", 25);
+}
+
+/* False: no whole head yet, or the connection is no longer to be read from. */
+static bool read_head(struct connection *c)
+{
+    struct evbuffer *in = bufferevent_get_input(c->bev);
+    const size_t most = c->limits->header_bytes ? c->limits->header_bytes : 65536;
+    size_t n = evbuffer_get_length(in), used = 0;
+    struct http1_error err = { 400, "bad request" };
+    const char *p;
+
+    if (n == 0)
+        return false;
+    if (n > most + 1)
+        n = most + 1;
+    p = (const char *)evbuffer_pullup(in, (ev_ssize_t)n);
+    if (!p) {
+        drop(c);
+        return false;
+    }
+    switch (http1_read_head((struct span){ p, n }, most, &c->head_seen, &c->list->scratch, &used, &err)) {
+    case HTTP1_MORE:
+        if (c->requests)
+            set_timer(c, c->limits->head_ms);    /* a next head has begun: keep-alive time no longer holds */
+        return false;
+    case HTTP1_BAD:
+        free(c->head);
+        c->head = NULL;
+        bad(c, err.status, err.why);
+        return false;
+    case HTTP1_OK:
+        break;
+    }
+    if (!keep_head(c, (struct span){ p, used })) {
+        drop(c);
+        return false;
+    }
+    evbuffer_drain(in, used);
+    c->head_seen = 0;
+    begin_request(c);
     return true;
 }
 

@@ -54,6 +54,7 @@ struct connection_handler {
 struct connection_list {      /* of one worker, for draining and for counting */
     struct connection *first;
     size_t n;
+    struct http1_head scratch;    /* heads are read into it, then copied as small as they are */
     bool draining;            /* set: idle connections close, busy ones close after their reply */
 };
 
