@@ -48,6 +48,7 @@ struct connection {
     bool close_after;
     bool was_full;
     bool head_sent;
+    bool head_begun;            /* the first bytes of a next head are here */
     bool dead;                  /* freed as soon as no call of ours is on the stack */
     int depth;                  /* calls of ours on the stack */
     char peer[INET6_ADDRSTRLEN];
@@ -180,6 +181,7 @@ static void next_request(struct connection *c)
 {
     c->state = CONN_HEAD;
     c->head_seen = 0;
+    c->head_begun = false;
     c->head_sent = false;
     c->body_done = false;
     c->was_full = false;
@@ -320,8 +322,9 @@ static bool read_head(struct connection *c)
     }
     switch (http1_read_head((struct span){ p, n }, most, &c->head_seen, &c->list->scratch, &used, &err)) {
     case HTTP1_MORE:
-        if (c->requests)
-            set_timer(c, c->limits->head_ms);    /* a next head has begun: keep-alive time no longer holds */
+        if (c->requests && !c->head_begun)
+            set_timer(c, c->limits->head_ms);    /* keep-alive time no longer holds; set once, or a drip renews it */
+        c->head_begun = true;
         return false;
     case HTTP1_BAD:
         free(c->head);
