@@ -584,22 +584,24 @@ static void report_branch(struct check *c, const struct branch *b)
     }
 }
 
-/* What the i-th branch asks for, when that is one plain thing in this place: "must be a string"; else SPAN_NONE. */
+/* What a branch asks for, when that is one thing in this very place: "must be a string"; else SPAN_NONE. */
 static struct span branch_wish(const struct check *c, const struct branch *b)
 {
     const struct problems *f = &b->faults;
+    struct span text;
 
-    if (!b->mismatch || f->n != 1 || strcmp(f->list[0].pointer, c->at) != 0)
+    if (f->n != 1 || strcmp(f->list[0].pointer, c->at) != 0)
         return SPAN_NONE;
-    return span_first(span_str(f->list[0].text), span_find_span(span_str(f->list[0].text), SPAN_LIT(", not ")));
+    text = span_str(f->list[0].text);
+    return span_first(text, span_find_span(text, SPAN_LIT(", not ")));
 }
 
-/* "must be a string or a list": when each branch asks for one plain thing, say them all. */
+/* "must be a string or a list": when no branch was meant more than another, say what all of them ask for. */
 static bool report_choice(struct check *c, const struct branch *list, size_t n)
 {
     static const struct span must = SPAN_LIT("must be ");
     struct span wishes[SHOWN_VALUES_MAX];
-    size_t n_wishes = 0;
+    size_t n_wishes = 0, skip = must.n;
     struct buf b;
 
     for (size_t i = 0; i < n; i++) {
@@ -608,16 +610,18 @@ static bool report_choice(struct check *c, const struct branch *list, size_t n)
 
         for (size_t k = 0; k < n_wishes; k++)
             known |= span_eq(wishes[k], wish);
-        if (!wish.p || !span_starts(wish, must) || (!known && n_wishes == SHOWN_VALUES_MAX))
+        if (!wish.p || list[i].mismatch != list[0].mismatch || (!known && n_wishes == SHOWN_VALUES_MAX))
             return false;
         if (!known)
             wishes[n_wishes++] = wish;
+        if (!span_starts(wish, must))
+            skip = 0;
     }
     buf_init(&b, 900);
     buf_add_span(&b, wishes[0]);
     for (size_t i = 1; i < n_wishes; i++) {
         buf_add_str(&b, i + 1 == n_wishes ? " or " : ", ");
-        buf_add_span(&b, span_skip(wishes[i], must.n));
+        buf_add_span(&b, span_skip(wishes[i], skip));
     }
     fault(c, NULL, "%s", buf_span(&b).p);
     buf_free(&b);

@@ -291,7 +291,9 @@ static bool key_is_token(struct span raw, struct span token)
 
     if (span_find(token, '~') == token.n)
         return raw_equals(raw, token);
-    for (size_t i = 0; i < token.n && n < sizeof text; i++) {
+    for (size_t i = 0; i < token.n; i++) {
+        if (n == sizeof text)
+            return false;
         text[n] = token.p[i];
         if (text[n] == '~' && i + 1 < token.n)
             text[n] = token.p[++i] == '1' ? '/' : '~';

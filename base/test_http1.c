@@ -19,6 +19,7 @@
 #define X1000 X100 X100 X100 X100 X100 X100 X100 X100 X100 X100
 #define K1 X1000 X10 X10 "xxxx"
 #define K8_LESS_1 K1 K1 K1 K1 K1 K1 K1 X1000 X10 X10 "xxx"
+#define K8_LESS_5 K1 K1 K1 K1 K1 K1 K1 X1000 X10 "xxxxxxxxx"
 #define C250 X100 X100 X10 X10 X10 X10 X10
 #define D100 "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
 #define F3 "A: 1\r\nB: 2\r\nC: 3\r\n"
@@ -300,6 +301,7 @@ static void a_head_leaves_nothing_of_the_one_before(void **state)
     seen = 0;
     assert_int_equal(http1_read_head(SPAN_LIT("GET / HTTP/1.0\r\n\r\n"), MAX_BYTES, &seen, &h, &used, &err), HTTP1_OK);
     assert_int_equal(h.n_headers, 0);
+    assert_null(http1_get(&h, "host").p);
     assert_false(h.chunked || h.has_length || h.keep_alive || h.expect_continue);
     assert_null(h.host.p);
     assert_null(h.query.p);
@@ -325,6 +327,18 @@ static void a_head_of_exactly_the_limit_passes_and_a_longer_one_does_not(void **
             assert_int_equal(part, n == in.n && max >= n ? HTTP1_OK : n >= max ? HTTP1_BAD : HTTP1_MORE);
         }
     }
+}
+
+/* The commonest mistake of a newcomer is worth its own words. */
+static void tls_to_a_plain_port_is_named(void **state)
+{
+    struct reading r;
+
+    (void)state;
+    assert_int_equal(read_whole(SPAN_LIT("\x16\x03\x01"), &r), 400);
+    assert_non_null(strstr(r.why, "TLS"));
+    assert_int_equal(read_whole(SPAN_LIT("\x15\x03\x01"), &r), 400);
+    assert_null(strstr(r.why, "TLS"));
 }
 
 /* Every byte at every place of a value of 40 bytes: each lane of the vector code and its tail. */
@@ -503,6 +517,7 @@ int main(void)
         cmocka_unit_test(an_expectation_is_heeded_in_1_1_and_ignored_in_1_0),
         cmocka_unit_test(a_head_leaves_nothing_of_the_one_before),
         cmocka_unit_test(a_head_of_exactly_the_limit_passes_and_a_longer_one_does_not),
+        cmocka_unit_test(tls_to_a_plain_port_is_named),
         cmocka_unit_test(every_byte_is_judged_alike_at_every_place_of_a_value),
         cmocka_unit_test(each_chunked_body_gets_its_status_and_data),
         cmocka_unit_test(each_chunked_body_is_read_alike_in_any_pieces),

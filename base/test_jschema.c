@@ -150,6 +150,7 @@ static void lengths_of_strings_are_counted_in_characters(void **state)
         { "{\"minLength\":2}", "\"ab\"", "" },
         { "{\"minLength\":2}", "\"a\"", ": must have at least 2 characters" },
         { "{\"minLength\":1}", "\"\"", ": must not be empty" },
+        { "{\"minLength\":0}", "\"\"", "" },
         { "{\"maxLength\":2}", "\"\\u20ac\\ud83d\\ude00\"", "" },
         { "{\"maxLength\":2}", "\"abc\"", ": must have at most 2 characters" },
     };
@@ -244,6 +245,8 @@ static void a_reference_is_followed_with_its_neighbours(void **state)
         { "{\"$defs\":{\"n\":{\"minimum\":1}},\"items\":{\"$ref\":\"#/$defs/n\",\"maximum\":2}}", "[0,1,3]",
           "/0: must be at least 1\n/2: must be at most 2" },
         { "{\"$defs\":{\"a/b\":{\"const\":1}},\"$ref\":\"#/$defs/a~1b\"}", "2", ": must be 1" },
+        { "{\"$defs\":{\"a~b2\":{\"const\":1}},\"$ref\":\"#/$defs/a~0b2\"}", "2", ": must be 1" },
+        { "{\"$defs\":{\"a~2\":{\"const\":1}},\"$ref\":\"#/$defs/a~2\"}", "2", ": must be 1" },
         { "{\"items\":{\"$ref\":\"#\"},\"type\":\"array\"}", "[[],[[]],[1]]", "/2/0: must be a list, not a number" },
         { "{\"$ref\":\"#/$defs/none\"}", "1", ": the schema refers to #/$defs/none, which is not there" },
         { "{\"$ref\":\"other.json\"}", "1", ": the schema refers to other.json, which is not there" },
@@ -299,6 +302,10 @@ static void of_several_branches_the_one_that_was_meant_speaks(void **state)
         { kinds, "[]", ": must be an object" },
         { "{\"anyOf\":[{\"const\":\"a\"},{\"enum\":[\"b\",\"c\"]},{\"type\":\"integer\"}]}", "\"d\"",
           ": must be \"a\", one of \"b\" or \"c\" or a whole number" },
+        { "{\"anyOf\":[{\"required\":[\"team\"]},{\"required\":[\"key\"]}]}", "{}",
+          ": the field \"team\" is missing or the field \"key\" is missing" },
+        { "{\"anyOf\":[{\"required\":[\"a\",\"b\"]},{\"required\":[\"c\",\"d\"]}]}", "{}",    /* a tie: the first */
+          ": the field \"a\" is missing\n: the field \"b\" is missing" },
         { "{\"oneOf\":[{\"minimum\":1},{\"maximum\":5}]}", "3", ": fits 2 of the allowed forms, but must fit one" },
         { "{\"anyOf\":[{\"minimum\":1},{\"maximum\":5}]}", "3", "" },
         { "{\"anyOf\":[{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"null\"}]},{\"type\":\"array\","

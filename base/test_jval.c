@@ -209,6 +209,19 @@ static void pointers_lead_to_their_values(void **state)
     }
 }
 
+static void a_token_may_be_as_long_as_a_key(void **state)
+{
+    (void)state;
+    for (size_t n = 1020; n < 1030; n++) {    /* a key "~kkk..." of n bytes; jscan lets 1,024 pass */
+        char text[1100] = "{\"~", pointer[1100] = "/~0";
+
+        memset(text + 3, 'k', n - 1);
+        memcpy(text + 2 + n, "\":1}", 5);
+        memset(pointer + 3, 'k', n - 1);
+        assert_int_equal(span_is(jval_pointer(span_str(text), pointer), "1"), n <= 1024);
+    }
+}
+
 /* Text that was never scanned gives nonsense; it must not give a read beyond its end (AddressSanitizer looks on). */
 static void text_that_was_not_scanned_is_never_left(void **state)
 {
@@ -385,6 +398,7 @@ int main(void)
         cmocka_unit_test(integers_are_read_exactly_or_not_at_all),
         cmocka_unit_test(doubles_are_read_from_numbers_alone),
         cmocka_unit_test(pointers_lead_to_their_values),
+        cmocka_unit_test(a_token_may_be_as_long_as_a_key),
         cmocka_unit_test(text_that_was_not_scanned_is_never_left),
         cmocka_unit_test(jansson_sees_the_same_in_30000_documents),
     };
