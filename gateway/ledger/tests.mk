@@ -49,3 +49,9 @@ TESTS += gateway/ledger/test_accounts
 gateway_ledger_test_accounts_SOURCES = gateway/ledger/test_accounts.c gateway/ledger/fixture.h
 gateway_ledger_test_accounts_CFLAGS = $(LEDGER_TEST_CFLAGS)
 gateway_ledger_test_accounts_LDADD = $(LEDGER_TEST_LIBS)
+
+check_PROGRAMS += gateway/commands/test_ledger_commands
+TESTS += gateway/commands/test_ledger_commands
+gateway_commands_test_ledger_commands_SOURCES = gateway/commands/test_ledger_commands.c
+gateway_commands_test_ledger_commands_CFLAGS = $(LEDGER_TEST_CFLAGS)
+gateway_commands_test_ledger_commands_LDADD = $(GATEWAY_LIBS) $(TEST_LIBS)
