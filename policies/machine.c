@@ -343,6 +343,7 @@ static void after_failure(struct machine *m, struct actions *out, enum failure f
 static void after_rejection(struct machine *m, struct actions *out, struct verdict v, enum finish finish_reason,
                             int64_t now)
 {
+    const size_t here = m->current;
     enum transition t = T_REJECTED_NEXT;
 
     remember(m, fail_rejected(m, v));
@@ -353,9 +354,9 @@ static void after_rejection(struct machine *m, struct actions *out, struct verdi
         m->steps[m->current].done = true;
         t = T_REJECTED_CUT;
     }
-    if (may_again(m) && (is_healthy(m, m->current, now) || !healthy_other(m, now))) {
-        go_on(m, out, m->current, now);
-        t = T_REJECTED_AGAIN;
+    if (may_again(m)) {
+        go_on(m, out, m->current, now);    /* at once, unless its health has changed meanwhile */
+        t = m->current == here ? T_REJECTED_AGAIN : T_REJECTED_NEXT;
     } else {
         m->steps[m->current].done = true;
         go_on(m, out, NO_STEP, now);
@@ -396,7 +397,6 @@ static void on_reserved(struct machine *m, struct actions *out, int64_t now)
 static void on_refused(struct machine *m, struct actions *out, const struct machine_event *ev, int64_t now)
 {
     m->n--;    /* it was never made */
-    m->steps[m->current].attempts--;
     if (m->quit != QUIT_NO) {
         take(m, T_REFUSED_QUIT);
         finish(m, out, quit_fail(m));

@@ -216,6 +216,7 @@ static void a_cut_is_the_callers_only_by_the_callers_cap(void **state)
         { 16, 16, 20, true },        /* a provider that counts generously */
         { 0, 4000, 4000, false },    /* ours */
         { 9000, 8000, 8000, false }, /* clamped to the model's */
+        { 9000, 8000, 0, false },    /* the same, usage not reported */
         { 2000, 2000, 900, false },  /* the window was full before */
     };
     struct answer a = text("Par");

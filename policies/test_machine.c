@@ -190,6 +190,27 @@ static void a_full_arena_fails_one_request_and_nothing_else(void **state)
     arena_free(&o.arena);
 }
 
+static void the_first_refusal_of_a_budget_is_told_once(void **state)
+{
+    const struct outcome bad = { .transport = TRANSPORT_CONNECT, .retry_after_ms = -1 };
+    const char *told;
+    struct one o;
+
+    (void)state;
+    begin(&o, "ladder", false);
+    feed(&o, (struct machine_event){ .kind = EVENT_START }, 1000);
+    feed(&o, (struct machine_event){ .kind = EVENT_RESERVED, .n = 1 }, 1000);
+    feed(&o, (struct machine_event){ .kind = EVENT_ENDED, .n = 1, .outcome = &bad }, 1000);    /* cheap/flash waits for nobody */
+    feed(&o, (struct machine_event){ .kind = EVENT_RESERVE_REFUSED, .n = 2, .refusal = SPAN_LIT("budget one.") }, 1000);
+    feed(&o, (struct machine_event){ .kind = EVENT_RESERVE_REFUSED, .n = 2, .refusal = SPAN_LIT("budget two.") }, 1000);
+    feed(&o, (struct machine_event){ .kind = EVENT_RESERVE_REFUSED, .n = 2, .refusal = SPAN_LIT("budget three.") }, 1000);
+    assert_int_equal(o.acts.list[0].kind, ACTION_FAIL);
+    told = o.acts.list[0].fail.message.p;
+    assert_non_null(strstr(told, "budget one. Before it: No answer after 1 attempt;"));
+    assert_null(strstr(told, "budget two"));
+    arena_free(&o.arena);
+}
+
 static void every_transition_has_a_name_of_its_own(void **state)
 {
     (void)state;
@@ -206,6 +227,7 @@ int main(void)
         cmocka_unit_test(the_reservation_is_the_plans_worst_case),
         cmocka_unit_test(the_wanted_characters_follow_the_stream_mode),
         cmocka_unit_test(a_full_arena_fails_one_request_and_nothing_else),
+        cmocka_unit_test(the_first_refusal_of_a_budget_is_told_once),
         cmocka_unit_test(every_transition_has_a_name_of_its_own),
     };
 
