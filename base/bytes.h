@@ -1,6 +1,7 @@
-/* bytes.h - the byte searches that the parsers live on, 16 at a time where SSE2 is to be had. Private to base/.
+/* bytes.h - the classes of bytes and the searches that the parsers live on, 16 bytes at a time where SSE2 is to be had.
+ * Private to base/.
  *
- * All of them stay within [p, end) and return `end` when nothing was found. */
+ * All searches stay within [p, end) and return `end` when nothing was found. */
 #ifndef TOLLGATE_BASE_BYTES_H
 #define TOLLGATE_BASE_BYTES_H
 
@@ -11,7 +12,34 @@
 #include <emmintrin.h>
 #endif
 
-static inline bool bytes_is_space(char c)
+static inline int bytes_hex(char c)    /* the value of a hex digit, -1 for anything else */
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+static inline bool bytes_is_token(char c)    /* RFC 9110, 5.6.2: what names of methods and fields are made of */
+{
+    static const bool is_tchar[256] = {
+        ['!'] = true, ['#'] = true, ['$'] = true, ['%'] = true, ['&'] = true, ['\''] = true, ['*'] = true, ['+'] = true,
+        ['-'] = true, ['.'] = true, ['^'] = true, ['_'] = true, ['`'] = true, ['|'] = true, ['~'] = true,
+        ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
+    };
+
+    return is_tchar[(unsigned char)c];
+}
+
+static inline bool bytes_is_field(char c)    /* RFC 9110, 5.5: visible ASCII, space, tab and obs-text */
+{
+    return ((unsigned char)c >= ' ' || c == '\t') && c != 0x7f;
+}
+
+static inline bool bytes_is_space(char c)    /* RFC 8259, 2: what may stand between tokens of JSON */
 {
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
@@ -106,7 +134,7 @@ static inline const char *bytes_line_end(const char *p, const char *end)
     return p;
 }
 
-/* The first byte that a header value cannot hold: a control character but tab (RFC 9110, 5.5). */
+/* The first byte that is no bytes_is_field. */
 static inline const char *bytes_field_end(const char *p, const char *end)
 {
 #ifdef __SSE2__
@@ -121,7 +149,7 @@ static inline const char *bytes_field_end(const char *p, const char *end)
             return p + __builtin_ctz((unsigned)mask);
     }
 #endif
-    while (p < end && ((unsigned char)*p >= ' ' || *p == '\t') && *p != 0x7f)
+    while (p < end && bytes_is_field(*p))
         p++;
     return p;
 }

@@ -57,7 +57,7 @@ enum http1_rc http1_read_head(struct span in, size_t max_bytes, size_t *seen, st
 /* First header of that name (lower case given, any case matched); SPAN_NONE when absent. */
 struct span http1_get(const struct http1_head *head, const char *name);
 
-/* A chunked body, piece by piece. A chunk-size line may have 256 bytes, all trailers 8 KiB; both are dropped. */
+/* A chunked body, piece by piece (http1_chunks.c). A chunk-size line may have 256 bytes, all trailers 8 KiB; both are dropped. */
 struct http1_chunks {
     uint64_t left;         /* of the current chunk; all of this is private */
     uint32_t line_bytes;   /* of the current size line or of all trailers */

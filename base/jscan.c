@@ -350,20 +350,9 @@ static const char *in_escape(struct jscan *s, const char *p)
     return p + 1;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static const char *in_hex(struct jscan *s, const char *p)
 {
-    const int digit = hex_value(*p);
+    const int digit = bytes_hex(*p);
     bool is_low;
 
     if (digit < 0)

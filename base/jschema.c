@@ -48,117 +48,6 @@ static bool check_inner(struct check *c, const json_t *schema, const json_t *v)
     return ok;
 }
 
-/* ---- what keywords exist, and reading the schema ---- */
-
-enum keyword_kind { K_NOTE, K_VALUE, K_STRING, K_COUNT, K_NUMBER, K_BOOL, K_LIST, K_TYPE, K_SCHEMA, K_SCHEMAS, K_MAP };
-
-static const struct keyword {
-    const char *name;
-    enum keyword_kind kind;
-} keywords[] = {
-    { "$comment", K_NOTE }, { "$id", K_NOTE }, { "$schema", K_NOTE }, { "default", K_NOTE }, { "description", K_NOTE },
-    { "examples", K_NOTE }, { "title", K_NOTE },
-    { "hint", K_STRING }, { "pattern", K_STRING }, { "$ref", K_STRING },
-    { "type", K_TYPE },
-    { "const", K_VALUE }, { "enum", K_LIST }, { "required", K_LIST },
-    { "minimum", K_NUMBER }, { "maximum", K_NUMBER },
-    { "minLength", K_COUNT }, { "maxLength", K_COUNT }, { "minItems", K_COUNT }, { "maxItems", K_COUNT },
-    { "minProperties", K_COUNT },
-    { "uniqueItems", K_BOOL },
-    { "additionalProperties", K_SCHEMA }, { "items", K_SCHEMA }, { "propertyNames", K_SCHEMA },
-    { "anyOf", K_SCHEMAS }, { "oneOf", K_SCHEMAS },
-    { "properties", K_MAP }, { "patternProperties", K_MAP }, { "$defs", K_MAP },
-};
-
-static const struct keyword *keyword_find(const char *name)
-{
-    for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++)
-        if (strcmp(keywords[i].name, name) == 0)
-            return &keywords[i];
-    return NULL;
-}
-
-static const char *const type_names[] = { "object", "array", "string", "integer", "number", "boolean", "null", NULL };
-
-static bool type_known(const json_t *name)
-{
-    for (size_t i = 0; type_names[i]; i++)
-        if (json_is_string(name) && strcmp(json_string_value(name), type_names[i]) == 0)
-            return true;
-    return false;
-}
-
-static bool lint_type(const json_t *v)
-{
-    size_t i;
-    const json_t *one;
-
-    if (!json_is_array(v))
-        return type_known(v);
-    json_array_foreach(v, i, one) {
-        if (!type_known(one))
-            return false;
-    }
-    return json_array_size(v) > 0;
-}
-
-static bool lint_schema(const json_t *schema, const char **bad, int depth);
-
-static bool lint_each(const json_t *v, const char **bad, int depth)
-{
-    const char *name;
-    const json_t *one;
-    size_t i;
-
-    json_object_foreach((json_t *)v, name, one) {
-        if (!lint_schema(one, bad, depth))
-            return false;
-    }
-    json_array_foreach(v, i, one) {
-        if (!lint_schema(one, bad, depth))
-            return false;
-    }
-    return true;
-}
-
-static bool lint_keyword(const struct keyword *k, const json_t *v, const char **bad, int depth)
-{
-    switch (k->kind) {
-    case K_STRING: return json_is_string(v);
-    case K_COUNT: return json_is_integer(v) && json_integer_value(v) >= 0;
-    case K_NUMBER: return json_is_number(v);
-    case K_BOOL: return json_is_boolean(v);
-    case K_LIST: return json_is_array(v);
-    case K_TYPE: return lint_type(v);
-    case K_SCHEMA: return lint_schema(v, bad, depth);
-    case K_SCHEMAS: return json_array_size(v) > 0 && lint_each(v, bad, depth);
-    case K_MAP: return json_is_object(v) && lint_each(v, bad, depth);
-    default: return true;
-    }
-}
-
-/* False with the innermost keyword that is unknown or of the wrong type in *bad. */
-static bool lint_schema(const json_t *schema, const char **bad, int depth)
-{
-    const char *name;
-    const json_t *v;
-
-    if (json_is_boolean(schema))
-        return true;
-    if (!json_is_object(schema) || depth > DEPTH_MAX)
-        return false;
-    json_object_foreach((json_t *)schema, name, v) {
-        const struct keyword *k = keyword_find(name);
-
-        if (!k || !lint_keyword(k, v, bad, depth + 1)) {
-            if (!*bad)
-                *bad = name;
-            return false;
-        }
-    }
-    return true;
-}
-
 /* ---- saying what is wrong ---- */
 
 static const char *type_word(const json_t *v)    /* "a string", for "..., not a string" */
@@ -176,13 +65,15 @@ static const char *type_word(const json_t *v)    /* "a string", for "..., not a 
 
 static const char *type_wanted(const char *name)
 {
-    static const char *const words[] = { "an object", "a list", "a string", "a whole number", "a number",
-                                         "true or false", "null" };
+    static const char *const words[][2] = {
+        { "object", "an object" }, { "array", "a list" }, { "string", "a string" }, { "integer", "a whole number" },
+        { "number", "a number" }, { "boolean", "true or false" },
+    };
 
-    for (size_t i = 0; type_names[i]; i++)
-        if (strcmp(name, type_names[i]) == 0)
-            return words[i];
-    return name;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(name, words[i][0]) == 0)
+            return words[i][1];
+    return name;    /* null */
 }
 
 __attribute__((format(printf, 3, 4)))
@@ -736,11 +627,11 @@ static bool check_value(struct check *c, const json_t *schema, const json_t *v)
 bool jschema_check(const json_t *schema, const json_t *doc, struct problems *ps)
 {
     struct check c = { .root = schema, .ps = ps };
-    const char *bad = NULL;
+    const char *bad;
     bool ok;
 
-    if (!lint_schema(schema, &bad, 0)) {
-        problem_error(ps, "", "the schema has an unknown or ill-formed keyword \"%s\"", bad ? bad : "?");
+    if (!jschema_lint(schema, &bad)) {
+        problem_error(ps, "", "the schema has an unknown or ill-formed keyword \"%s\"", bad);
         return false;
     }
     ok = check_value(&c, schema, doc);

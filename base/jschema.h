@@ -14,6 +14,10 @@
 /* All faults of `doc` go to `ps`. True when there is none. */
 bool jschema_check(const json_t *schema, const json_t *doc, struct problems *ps);
 
+/* Is the schema itself in order? False: *bad is the innermost keyword that is unknown or of the wrong type. jschema_check
+ * asks this first. */
+bool jschema_lint(const json_t *schema, const char **bad);
+
 /* A bundled schema by its file name ("prices.schema.json"), compiled into the program; NULL when there is none.
  * Text, NUL-terminated. schemas/local.mk makes schemas_bundled.c from schemas/. */
 const char *jschema_bundled(const char *name);

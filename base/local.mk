@@ -7,9 +7,9 @@ libbase_a_SOURCES = \
 	base/log.c base/log.h \
 	base/problem.c base/problem.h \
 	base/json.c base/json.h \
-	base/jschema.c base/jschema.h \
+	base/jschema.c base/jschema_lint.c base/jschema.h \
 	base/jscan.c base/jscan.h base/jval.c base/bytes.h \
-	base/http1.c base/http1.h
+	base/http1.c base/http1_chunks.c base/http1.h
 nodist_libbase_a_SOURCES = schemas/schemas_bundled.c
 libbase_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 
