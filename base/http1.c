@@ -1,4 +1,5 @@
-/* http1.c - request heads, read strictly (RFC 9112; RFC 9110 for the fields). Chunked bodies are in http1_chunks.c.
+/* http1.c - heads of requests and answers, read strictly (RFC 9112; RFC 9110 for the fields). Chunked bodies are in
+ * http1_chunks.c.
  *
  * Owns nothing and allocates nothing. A head is read in two passes: the first looks for its end and at its line
  * endings as bytes arrive, the second reads the whole head at once. The first decides by the bytes so far alone, so
@@ -32,12 +33,26 @@ static bool is_digit(char c)
 
 /* ---- first pass: where does the head end? ---- */
 
+enum kind { REQUEST, ANSWER };
+
 static enum http1_rc check_first_byte(char c, struct http1_error *err)
 {
     if (c == 0x16)
         return bad(err, 400, "this looks like TLS, but the port speaks plain HTTP");
     if (c != '\r' && !bytes_is_token(c))
         return bad(err, 400, "the request does not begin with a method");
+    return HTTP1_OK;
+}
+
+/* An answer is known for no answer by its first bytes, before a line of it has come: anything may listen at a port. */
+static enum http1_rc check_start(enum kind kind, struct span in, struct http1_error *err)
+{
+    const struct span start = SPAN_LIT("HTTP/1.");
+
+    if (kind == REQUEST)
+        return in.n ? check_first_byte(in.p[0], err) : HTTP1_OK;
+    if (!span_starts(start, span_first(in, start.n)))
+        return bad(err, 502, "the answer does not begin with \"HTTP/1.\"");
     return HTTP1_OK;
 }
 
@@ -50,12 +65,13 @@ static bool request_line_too_long(struct span in, size_t first, size_t from, siz
 }
 
 /* Looks for the end of a line from `from` on. HTTP1_OK: *lf is its LF, with a CR before it. */
-static enum http1_rc find_line_end(struct span in, size_t first, size_t from, size_t *lf, struct http1_error *err)
+static enum http1_rc find_line_end(enum kind kind, struct span in, size_t first, size_t from, size_t *lf,
+                                   struct http1_error *err)
 {
     const size_t at = (size_t)(bytes_line_end(in.p + from, in.p + in.n) - in.p);
     const bool is_cr = at < in.n && in.p[at] == '\r';
 
-    if (request_line_too_long(in, first, from, at + is_cr))
+    if (kind == REQUEST && request_line_too_long(in, first, from, at + is_cr))
         return bad(err, 414, "the request target is longer than 8 KiB");
     if (at + is_cr == in.n)
         return HTTP1_MORE;
@@ -68,19 +84,19 @@ static enum http1_rc find_line_end(struct span in, size_t first, size_t from, si
 }
 
 /* HTTP1_OK: in[*first, *end) is the head with its blank line. */
-static enum http1_rc find_end(struct span in, size_t max_bytes, size_t *seen, size_t *first, size_t *end,
-                              struct http1_error *err)
+static enum http1_rc find_end(enum kind kind, struct span in, size_t max_bytes, size_t *seen, size_t *first,
+                              size_t *end, struct http1_error *err)
 {
     const bool whole = in.n < max_bytes;
     enum http1_rc rc = HTTP1_MORE;
     size_t from, lf;
 
     in = span_first(in, max_bytes);
-    if (in.n && check_first_byte(in.p[0], err) == HTTP1_BAD)
+    if (check_start(kind, in, err) == HTTP1_BAD)
         return HTTP1_BAD;
-    *first = span_starts(in, SPAN_LIT("\r\n")) ? 2 : 0;    /* RFC 9112, 2.2: an empty line before is skipped */
+    *first = span_starts(in, SPAN_LIT("\r\n")) ? 2 : 0;    /* RFC 9112, 2.2: an empty line before a request is skipped */
     for (from = *seen > *first ? *seen : *first; from < in.n; from = lf + 1) {
-        rc = find_line_end(in, *first, from, &lf, err);
+        rc = find_line_end(kind, in, *first, from, &lf, err);
         if (rc != HTTP1_OK)
             break;
         if (lf - 1 == *first)
@@ -93,7 +109,9 @@ static enum http1_rc find_end(struct span in, size_t max_bytes, size_t *seen, si
     if (rc == HTTP1_BAD)
         return rc;
     *seen = span_ends(in, SPAN_LIT("\r")) ? in.n - 1 : in.n;    /* whether that one stands alone shows later */
-    return whole ? HTTP1_MORE : bad(err, 431, "the head of the request is too large");
+    if (whole)
+        return HTTP1_MORE;
+    return bad(err, 431, kind == REQUEST ? "the head of the request is too large" : "the head of the answer is too large");
 }
 
 /* ---- second pass: the request line. Each CR is now known to be the end of a line ---- */
@@ -204,6 +222,52 @@ static enum http1_rc read_request_line(struct span line, struct http1_head *head
     return read_target(head, err);
 }
 
+/* ---- second pass: the status line (RFC 9112, 4) ---- */
+
+static enum http1_rc read_status_line(struct span line, struct http1_head *head, struct http1_error *err)
+{
+    struct span rest = span_skip(line, 8);    /* "HTTP/1." is known to be there */
+    uint64_t status;
+
+    if (line.n < 8 || (line.p[7] != '0' && line.p[7] != '1') || !span_starts(rest, SPAN_LIT(" ")))
+        return bad(err, 502, "the status line does not begin with \"HTTP/1.1 \" or \"HTTP/1.0 \"");
+    head->minor = line.p[7] - '0';
+    rest = span_skip(rest, 1);
+    if (rest.n < 3 || !span_to_u64(span_first(rest, 3), 599, &status) || status < 100)
+        return bad(err, 502, "the status is no number from 100 to 599");
+    if (status == 101)
+        return bad(err, 502, "the answer switches protocols, which was not asked for");
+    head->status = (int)status;
+    rest = span_skip(rest, 3);
+    if (rest.n && rest.p[0] != ' ')
+        return bad(err, 502, "the status is no number from 100 to 599");
+    head->reason = span_skip(rest, 1);
+    if (bytes_field_end(head->reason.p, line.p + line.n) != line.p + line.n)
+        return bad(err, 502, "the reason phrase holds a control character");
+    return HTTP1_OK;
+}
+
+/* How the body of an answer ends: RFC 9112, 6.3. A server "MUST NOT" send framing fields with 1xx and 204 (RFC 9110,
+ * 8.6; RFC 9112, 6.1); one that does may send a body too, which would be taken for the next answer. */
+static enum http1_rc decide_body(struct http1_head *head, struct http1_error *err)
+{
+    const bool bodiless = head->status < 200 || head->status == 204;
+
+    if (bodiless && (head->chunked || (head->has_length && head->length)))
+        return bad(err, 502, "an answer that can have no body announces one");
+    if (bodiless || head->status == 304)
+        head->body = HTTP1_BODY_NONE;
+    else if (head->chunked)
+        head->body = HTTP1_BODY_CHUNKED;
+    else if (head->has_length)
+        head->body = head->length ? HTTP1_BODY_LENGTH : HTTP1_BODY_NONE;
+    else
+        head->body = HTTP1_BODY_TO_END;
+    if (head->body == HTTP1_BODY_TO_END)
+        head->keep_alive = false;
+    return HTTP1_OK;
+}
+
 /* ---- second pass: fields ---- */
 
 /* One line, off the front of *in. */
@@ -311,14 +375,14 @@ static enum http1_rc field_expect(struct http1_head *head, struct span value, st
 }
 
 /* What a field means for the framing and for the connection; the others are the server's. */
-static enum http1_rc read_meaning(struct http1_head *head, const struct http1_header *h, bool *host_seen,
-                                  struct options *o, struct http1_error *err)
+static enum http1_rc read_meaning(enum kind kind, struct http1_head *head, const struct http1_header *h,
+                                  bool *host_seen, struct options *o, struct http1_error *err)
 {
     switch (h->name.n) {
     case 4:
-        return name_is(h, SPAN_LIT("host")) ? field_host(h->value, host_seen, head, err) : HTTP1_OK;
+        return kind == REQUEST && name_is(h, SPAN_LIT("host")) ? field_host(h->value, host_seen, head, err) : HTTP1_OK;
     case 6:
-        return name_is(h, SPAN_LIT("expect")) ? field_expect(head, h->value, err) : HTTP1_OK;
+        return kind == REQUEST && name_is(h, SPAN_LIT("expect")) ? field_expect(head, h->value, err) : HTTP1_OK;
     case 10:
         if (name_is(h, SPAN_LIT("connection")))
             field_connection(h->value, o);
@@ -332,7 +396,7 @@ static enum http1_rc read_meaning(struct http1_head *head, const struct http1_he
     }
 }
 
-static enum http1_rc read_fields(struct span in, struct http1_head *head, struct http1_error *err)
+static enum http1_rc read_fields(enum kind kind, struct span in, struct http1_head *head, struct http1_error *err)
 {
     bool host_seen = false;
     struct options o = { false, false };
@@ -341,12 +405,13 @@ static enum http1_rc read_fields(struct span in, struct http1_head *head, struct
         struct http1_header *h = &head->headers[head->n_headers];
 
         if (head->n_headers == HTTP1_HEADERS_MAX)
-            return bad(err, 431, "the request has more than 100 headers");
-        if (take_field(&in, h, err) != HTTP1_OK || read_meaning(head, h, &host_seen, &o, err) != HTTP1_OK)
+            return bad(err, 431, kind == REQUEST ? "the request has more than 100 headers"
+                                                 : "the answer has more than 100 headers");
+        if (take_field(&in, h, err) != HTTP1_OK || read_meaning(kind, head, h, &host_seen, &o, err) != HTTP1_OK)
             return HTTP1_BAD;
         head->n_headers++;
     }
-    if (head->minor == 1 && !host_seen)
+    if (kind == REQUEST && head->minor == 1 && !host_seen)
         return bad(err, 400, "the Host header is missing");
     if (head->chunked && head->has_length)
         return bad(err, 400, "Content-Length and Transfer-Encoding are given together");
@@ -361,13 +426,16 @@ static void head_clear(struct http1_head *head)    /* all but the array of heade
     head->n_headers = 0;
     head->chunked = head->has_length = head->keep_alive = head->expect_continue = false;
     head->length = 0;
+    head->status = 0;
+    head->reason = SPAN_NONE;
+    head->body = HTTP1_BODY_NONE;
 }
 
-enum http1_rc http1_read_head(struct span in, size_t max_bytes, size_t *seen, struct http1_head *head, size_t *used,
-                              struct http1_error *err)
+static enum http1_rc read_any(enum kind kind, struct span in, size_t max_bytes, size_t *seen, struct http1_head *head,
+                              size_t *used, struct http1_error *err)
 {
     size_t first, end;
-    enum http1_rc rc = find_end(in, max_bytes, seen, &first, &end, err);
+    enum http1_rc rc = find_end(kind, in, max_bytes, seen, &first, &end, err);
     struct span line;
 
     if (rc != HTTP1_OK)
@@ -375,11 +443,29 @@ enum http1_rc http1_read_head(struct span in, size_t max_bytes, size_t *seen, st
     head_clear(head);
     in = (struct span){ in.p + first, end - first };
     line = span_first(in, span_find(in, '\r'));
-    rc = read_request_line(line, head, err);
+    rc = kind == REQUEST ? read_request_line(line, head, err) : read_status_line(line, head, err);
     if (rc == HTTP1_OK)
-        rc = read_fields(span_skip(in, line.n + 2), head, err);
+        rc = read_fields(kind, span_skip(in, line.n + 2), head, err);
+    if (rc == HTTP1_OK && kind == ANSWER)
+        rc = decide_body(head, err);
     if (rc == HTTP1_OK)
         *used = end;
+    return rc;
+}
+
+enum http1_rc http1_read_head(struct span in, size_t max_bytes, size_t *seen, struct http1_head *head, size_t *used,
+                              struct http1_error *err)
+{
+    return read_any(REQUEST, in, max_bytes, seen, head, used, err);
+}
+
+enum http1_rc http1_read_response(struct span in, size_t max_bytes, size_t *seen, struct http1_head *head, size_t *used,
+                                  struct http1_error *err)
+{
+    const enum http1_rc rc = read_any(ANSWER, in, max_bytes, seen, head, used, err);
+
+    if (rc == HTTP1_BAD && err->status != 431)
+        err->status = 502;    /* what the lines and fields of both kinds call 400 or 501 */
     return rc;
 }
 

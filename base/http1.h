@@ -1,4 +1,5 @@
-/* http1.h - strict HTTP/1.1 request heads and chunked bodies (RFC 9112), for the gateway's callers and the engine's.
+/* http1.h - strict HTTP/1.1 heads and chunked bodies (RFC 9112): of the gateway's callers and the engine's, and of
+ * the answers of plain upstreams.
  *
  * Whatever is ambiguous is refused and the connection closed: bare LF or CR, obs-fold, white space before a colon,
  * NUL or control characters, Content-Length with Transfer-Encoding, two Content-Lengths (even equal), a list or sign
@@ -20,7 +21,15 @@ struct http1_header {
     struct span value;     /* trimmed; visible ASCII, blanks and obs-text (bytes >= 0x80) */
 };
 
-struct http1_head {
+/* How the body of an answer ends. A request has its length, its chunks or none. */
+enum http1_body {
+    HTTP1_BODY_NONE,       /* 1xx, 204, 304, or a length of 0 */
+    HTTP1_BODY_LENGTH,
+    HTTP1_BODY_CHUNKED,
+    HTTP1_BODY_TO_END,     /* of the connection */
+};
+
+struct http1_head {        /* of a request: status, reason and body are 0; of an answer: method to host are SPAN_NONE */
     struct span method;    /* upper case letters */
     struct span target;    /* as sent */
     struct span path;      /* begins with "/" (or is "*"); not decoded */
@@ -33,6 +42,9 @@ struct http1_head {
     uint64_t length;       /* of the body when has_length */
     bool keep_alive;       /* by version and Connection */
     bool expect_continue;
+    int status;            /* 100 to 599, never 101 */
+    struct span reason;    /* may be empty */
+    enum http1_body body;
     struct http1_header headers[HTTP1_HEADERS_MAX];    /* last: who keeps a head need only keep the first n_headers */
 };
 #define HTTP1_HEAD_BYTES(n_headers) (offsetof(struct http1_head, headers) + (n_headers) * sizeof(struct http1_header))
@@ -53,6 +65,14 @@ struct http1_error {
  * empty line before the request line is skipped, as RFC 9112 2.2 asks. */
 enum http1_rc http1_read_head(struct span in, size_t max_bytes, size_t *seen, struct http1_head *head, size_t *used,
                               struct http1_error *err);
+
+/* The same of an answer to a GET or POST, as strictly; error status 431 when the head is too large or has more than 100
+ * headers, else 502. The status line begins with "HTTP/1.0 " or "HTTP/1.1 "; a missing blank behind the status is
+ * borne, since many leave it out and it can mean only one thing; 101 is refused, for we never ask. Nothing is skipped in
+ * front. A 1xx is a head like any (body NONE): the caller reads on behind it. Refused as ambiguous are also a body
+ * announced with 1xx or 204, and any Transfer-Encoding but "chunked", although RFC 9112 6.3 would read on to the end. */
+enum http1_rc http1_read_response(struct span in, size_t max_bytes, size_t *seen, struct http1_head *head, size_t *used,
+                                  struct http1_error *err);
 
 /* First header of that name (lower case given, any case matched); SPAN_NONE when absent. */
 struct span http1_get(const struct http1_head *head, const char *name);
