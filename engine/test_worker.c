@@ -300,6 +300,25 @@ static void many_together_answer_as_each_alone(void **state)
     assert_true(differ);    /* else nothing was sampled */
 }
 
+static void each_token_has_its_own_draw(void **state)
+{
+    struct fixture *f = *state;
+    struct job *j = ask("hello");
+    bool differ = false;
+
+    begin(f, 1, 1, 100, 128, 0);
+    f->fake.peak = 0;    /* every id is as likely */
+    j->sampling = (struct sample_params){ .temperature = 1, .top_p = 1, .seed = 3 };
+    j->max_tokens = 5;
+    submit(f, j);
+    await(f, j);
+    for (size_t i = 1; i < j->answer_tokens; i++)
+        differ |= j->ids.p[j->prompt_tokens + i] != j->ids.p[j->prompt_tokens];
+    assert_true(differ);
+    drop(j);
+    end(f);
+}
+
 static void a_long_prompt_does_not_hold_up_an_answer(void **state)
 {
     struct fixture *f = *state;
@@ -391,6 +410,31 @@ static void a_cancelled_job_ends_before_the_next_step(void **state)
     assert_int_equal(a->answer_tokens, 3);
     drop(a);
     drop(b);
+    end(f);
+}
+
+static void a_cancelled_job_leaves_the_queue_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct job *a = ask("abcdefgh"), *b = ask("bbbb"), *c = ask("c");
+
+    begin(f, 1, 1, 100, 128, 0);
+    fake_lm_gate(&f->fake);
+    submit(f, a);
+    fake_lm_await(&f->fake);
+    submit(f, b);
+    atomic_store(&b->cancelled, true);
+    worker_poke(f->w);
+    fake_lm_pass(&f->fake, 1);
+    await(f, b);
+    assert_int_equal(((struct seen *)a->owner)->finished, 0);    /* it still has the only slot */
+    submit(f, c);                                                /* there is room again */
+    fake_lm_open(&f->fake);
+    await(f, a);
+    await(f, c);
+    drop(a);
+    drop(b);
+    drop(c);
     end(f);
 }
 
@@ -589,9 +633,11 @@ int main(void)
         cmocka_unit_test(max_tokens_and_the_context_end_an_answer),
         cmocka_unit_test(a_stop_string_ends_an_answer_at_once),
         cmocka_unit_test(many_together_answer_as_each_alone),
+        cmocka_unit_test(each_token_has_its_own_draw),
         cmocka_unit_test(a_long_prompt_does_not_hold_up_an_answer),
         cmocka_unit_test(a_full_queue_refuses),
         cmocka_unit_test(a_cancelled_job_ends_before_the_next_step),
+        cmocka_unit_test(a_cancelled_job_leaves_the_queue_at_once),
         cmocka_unit_test(a_paused_job_takes_no_steps),
         cmocka_unit_test(a_failed_step_fails_its_jobs_and_no_others),
         cmocka_unit_test(a_model_without_finite_numbers_fails_the_job),
