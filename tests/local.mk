@@ -2,3 +2,12 @@
 include tests/mock/local.mk
 include tests/bench/local.mk
 include tests/fuzz/local.mk
+
+# 100 rounds of kill -9 under load; a few of them are part of the flow tests.
+FLOW = top_builddir='$(abs_top_builddir)' top_srcdir='$(abs_top_srcdir)' python3 -W error -m unittest discover -v \
+	-s $(srcdir)/tests/flow
+check-kill: tollgate tests/mock_upstream
+	KILL_ROUNDS=$${KILL_ROUNDS:-100} $(FLOW) -p test_kill.py
+.PHONY: check-kill
+EXTRA_DIST += $(wildcard $(srcdir)/tests/flow/*.py) $(wildcard $(srcdir)/tests/sdk/*.mjs) tests/sdk/package.json \
+	tests/sdk/package-lock.json
