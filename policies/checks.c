@@ -190,7 +190,7 @@ static struct verdict valid_tool_calls(const struct answer *a, const struct aske
     for (size_t i = 0; i < a->n_tools; i++) {
         if (!offered(asked, a->tools[i].name))
             return fails(CHECK_VALID_TOOL_CALLS, "it calls a tool that was not offered");
-        if (!is_blank(a->tools[i].arguments) && parse_json(a->tools[i].arguments) != PARSE_OBJECT)
+        if (!a->tools[i].custom && !is_blank(a->tools[i].arguments) && parse_json(a->tools[i].arguments) != PARSE_OBJECT)
             return fails(CHECK_VALID_TOOL_CALLS, "a tool's arguments are no JSON object");
     }
     return pass();

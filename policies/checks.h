@@ -21,6 +21,7 @@ enum finish {                      /* the dialects' words, mapped in the gateway
 struct answer_tool {
     struct span name;              /* unescaped */
     struct span arguments;         /* the JSON text itself, unescaped; empty counts as {} */
+    bool custom;                   /* OpenAI's custom tools take free text: it is not judged */
 };
 
 /* What has arrived of one answer. `text` is the answer's own text, unescaped, without reasoning; while a stream runs

@@ -91,7 +91,7 @@ static void read_tools(struct reader *r, const json_t *tools, struct features *f
 
 static void read_request(struct reader *r, const json_t *v, struct features *f)
 {
-    const json_t *cap = json_object_get(v, "max_completion_tokens");
+    const int64_t cap = json_int(v, "max_tokens", 0), new_cap = json_int(v, "max_completion_tokens", 0);
     struct span format = json_span(json_object_get(v, "response_format"), "type");
     json_t *message;
     size_t i;
@@ -99,7 +99,7 @@ static void read_request(struct reader *r, const json_t *v, struct features *f)
     f->model = json_span(v, "model");
     f->stream = json_bool(v, "stream", false);
     f->asked.json = span_is(format, "json_object") || span_is(format, "json_schema");
-    f->asked.max_tokens = json_int(v, cap ? "max_completion_tokens" : "max_tokens", 0);
+    f->asked.max_tokens = new_cap && (!cap || new_cap < cap) ? new_cap : cap;
     f->asked.stops = json_object_get(v, "stop") != NULL;
     f->choices = json_int(v, "n", 1);
     f->service_tier = json_span(v, "service_tier");
@@ -228,7 +228,7 @@ static bool read_features(struct reader *r, const json_t *v, struct features *f)
 
 static struct answer_tool read_tool_call(const json_t *v)
 {
-    return (struct answer_tool){ json_span(v, "name"), json_span(v, "arguments") };
+    return (struct answer_tool){ json_span(v, "name"), json_span(v, "arguments"), .custom = false };
 }
 
 static struct span repeat(struct reader *r, struct span text, int64_t times)

@@ -165,7 +165,7 @@ static void a_refusal_by_field_or_filter_is_one(void **state)
 
 static void an_answer_that_calls_tools_does_not_refuse(void **state)
 {
-    static const struct answer_tool tool = { { "f", 1 }, { "{}", 2 } };
+    static const struct answer_tool tool = { { "f", 1 }, { "{}", 2 }, .custom = false };
     struct answer a = text("I can't answer that, let me look it up.");
 
     (void)state;
@@ -336,7 +336,7 @@ static void tool_calls_are_judged_by_name_and_arguments(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const struct answer_tool tool = { span_str(rows[i].name), span_str(rows[i].arguments) };
+        const struct answer_tool tool = { span_str(rows[i].name), span_str(rows[i].arguments), .custom = false };
         const struct answer a = { .finish = FINISH_TOOL_CALLS, .tools = &tool, .n_tools = 1 };
 
         if (check_whole(CHECK_VALID_TOOL_CALLS, &a, &asked, 0).ok != rows[i].ok)
@@ -344,9 +344,20 @@ static void tool_calls_are_judged_by_name_and_arguments(void **state)
     }
 }
 
+static void a_custom_tool_takes_free_text(void **state)
+{
+    static const struct span offered[] = { { "run", 3 } };
+    static const struct asked asked = { .tools = offered, .n_tools = 1 };
+    static const struct answer_tool tool = { { "run", 3 }, { "ls -l", 5 }, .custom = true };
+    const struct answer a = { .finish = FINISH_TOOL_CALLS, .tools = &tool, .n_tools = 1 };
+
+    (void)state;
+    assert_true(check_whole(CHECK_VALID_TOOL_CALLS, &a, &asked, 0).ok);
+}
+
 static void a_tool_call_needs_an_offer(void **state)
 {
-    static const struct answer_tool tool = { { "weather", 7 }, { "{}", 2 } };
+    static const struct answer_tool tool = { { "weather", 7 }, { "{}", 2 }, .custom = false };
     const struct answer a = { .finish = FINISH_TOOL_CALLS, .tools = &tool, .n_tools = 1 };
 
     (void)state;
@@ -408,6 +419,7 @@ int main(void)
         cmocka_unit_test(json_is_judged_where_it_was_asked_for),
         cmocka_unit_test(a_deep_answer_is_still_json),
         cmocka_unit_test(tool_calls_are_judged_by_name_and_arguments),
+        cmocka_unit_test(a_custom_tool_takes_free_text),
         cmocka_unit_test(a_tool_call_needs_an_offer),
         cmocka_unit_test(the_first_check_that_fails_is_named),
         cmocka_unit_test(a_beginning_is_judged_by_two_checks_only),

@@ -202,6 +202,7 @@ static void the_first_refusal_of_a_budget_is_told_once(void **state)
     feed(&o, (struct machine_event){ .kind = EVENT_RESERVED, .n = 1 }, 1000);
     feed(&o, (struct machine_event){ .kind = EVENT_ENDED, .n = 1, .outcome = &bad }, 1000);    /* cheap/flash waits for nobody */
     feed(&o, (struct machine_event){ .kind = EVENT_RESERVE_REFUSED, .n = 2, .refusal = SPAN_LIT("budget one.") }, 1000);
+    assert_int_equal(o.acts.list[0].step, 2);    /* not the same step again */
     feed(&o, (struct machine_event){ .kind = EVENT_RESERVE_REFUSED, .n = 2, .refusal = SPAN_LIT("budget two.") }, 1000);
     feed(&o, (struct machine_event){ .kind = EVENT_RESERVE_REFUSED, .n = 2, .refusal = SPAN_LIT("budget three.") }, 1000);
     assert_int_equal(o.acts.list[0].kind, ACTION_FAIL);

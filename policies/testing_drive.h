@@ -141,7 +141,8 @@ static inline struct answer drive_answer(struct drive *d, struct answer_tool *to
 
     if (dice_one_in(d->dice, 4)) {
         *tool = (struct answer_tool){ dice_one_in(d->dice, 2) ? SPAN_LIT("weather") : SPAN_LIT("nope"),
-                                      dice_one_in(d->dice, 2) ? SPAN_LIT("{}") : SPAN_LIT("{") };
+                                      dice_one_in(d->dice, 2) ? SPAN_LIT("{}") : SPAN_LIT("{"),
+                                      .custom = false };
         a.tools = tool;
         a.n_tools = 1;
     }

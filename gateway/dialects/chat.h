@@ -18,6 +18,7 @@ struct chat {
     int64_t max_tokens;                /* the caller's own cap, in either spelling; 0 = none */
     int64_t n;                         /* choices, 1 when not said */
     bool json_asked;                   /* response_format json_object or json_schema */
+    bool stops;                        /* stop sequences are named: an answer may end anywhere */
     struct span json_schema;           /* raw value of the schema; SPAN_NONE */
     bool cache_marks;                  /* prompt_cache_breakpoint somewhere: a write premium may come */
 

@@ -221,6 +221,7 @@ static bool take_tool_calls(struct openai_answer *a, struct span calls, bool fir
         t = index < 0 ? NULL : tool_at(a, (size_t)index);
         if (!t)
             return false;
+        t->custom |= !function.p && body.p;
         if (t->name.n == 0 && jval_type(jval_get(body, "name")) == JTYPE_STRING && !add_string(&t->name, jval_get(body, "name")))
             return false;
         if (jval_type(arguments) == JTYPE_STRING ? !add_string(&t->arguments, arguments)
@@ -387,7 +388,8 @@ struct answer openai_answer_view(struct openai_answer *a)
         free(a->view_tools);
         a->view_tools = calloc(a->n_tools, sizeof *a->view_tools);
         for (size_t i = 0; a->view_tools && i < a->n_tools; i++)
-            a->view_tools[i] = (struct answer_tool){ buf_span(&a->tools[i].name), buf_span(&a->tools[i].arguments) };
+            a->view_tools[i] = (struct answer_tool){ buf_span(&a->tools[i].name), buf_span(&a->tools[i].arguments),
+                                                     a->tools[i].custom };
         v.tools = a->view_tools;
         v.n_tools = a->view_tools ? a->n_tools : 0;
     }

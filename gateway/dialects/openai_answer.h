@@ -17,6 +17,7 @@
 
 struct openai_tool {
     struct buf name, arguments;
+    bool custom;                       /* its arguments are free text, not JSON */
 };
 
 struct openai_answer {

@@ -470,8 +470,10 @@ static bool parse_member(struct parse *p, struct span key, struct span v)
         return check_bool(p, "parallel_tool_calls", v);
     if (jraw_is(key, "store"))
         return check_bool(p, "store", v);
-    if (jraw_is(key, "stop"))
+    if (jraw_is(key, "stop")) {
+        c->stops = !is_null(v);
         return check_stop(p, v);
+    }
     if (jraw_is(key, "response_format"))
         return parse_response_format(p, v);
     if (jraw_is(key, "tools"))

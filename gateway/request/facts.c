@@ -121,8 +121,8 @@ void facts_fill(struct features *f, const struct chat *chat, int64_t max_cost_na
     f->deadline_ms = deadline_ms;
     f->modalities = BOOK_TEXT | (chat->n_images ? BOOK_IMAGE : 0u) | (chat->n_audio ? BOOK_AUDIO : 0u) |
                     (chat->n_files ? BOOK_FILE : 0u);
-    f->asked = (struct asked){ .json = chat->json_asked, .tools = chat->tool_names, .n_tools = chat->n_tools,
-                               .max_tokens = chat->max_tokens };
+    f->asked = (struct asked){ .json = chat->json_asked, .stops = chat->stops, .tools = chat->tool_names,
+                               .n_tools = chat->n_tools, .max_tokens = chat->max_tokens };
     f->parts = (struct estimate_parts){
         .text_bytes = (int64_t)chat->text_bytes, .tool_bytes = (int64_t)chat->tool_bytes,
         .messages = (int64_t)chat->n_messages, .tools = (int64_t)chat->n_tools, .images = (int64_t)chat->n_images,
