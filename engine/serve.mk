@@ -8,6 +8,7 @@ libengine_a_SOURCES += \
 	engine/lm.h engine/worker.c engine/worker.h \
 	engine/api.c engine/api.h \
 	engine/connection.c engine/connection.h \
+	engine/listen.c engine/listen.h \
 	engine/server.c engine/server.h \
 	engine/chat_model.c engine/chat_model.h \
 	engine/serve.c engine/run.c
