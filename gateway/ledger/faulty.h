@@ -26,6 +26,7 @@ static struct {
     _Atomic bool sticky;
     _Atomic int kind;
     _Atomic long failed;
+    _Atomic long syncs;
 } faulty;
 
 struct faulty_file {
@@ -80,6 +81,7 @@ static int faulty_truncate(sqlite3_file *f, sqlite3_int64 n)
 
 static int faulty_sync(sqlite3_file *f, int flags)
 {
+    atomic_fetch_add(&faulty.syncs, 1);
     if (!faulty_hits())
         return faulty_real(f)->pMethods->xSync(faulty_real(f), flags);
     if (atomic_load(&faulty.kind) == FAULT_KILL)

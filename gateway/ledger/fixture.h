@@ -40,6 +40,7 @@ struct fixture {
     int fd;
     const char *vfs;
     size_t queue_max;
+    bool durability_power;
     _Atomic int64_t now_ms;            /* the writer reads it too */
     char price_version[ROW_PRICE_VERSION_BYTES];
     uint64_t back[4096];               /* tickets that came home, in order */
@@ -62,7 +63,8 @@ static inline int64_t fixture_now(void *arg)
 static inline void fixture_open(struct fixture *f)
 {
     struct ledger_options o = { .path = f->path, .book = { book_text, sizeof book_text - 1 }, .now_ms = fixture_now,
-                                .now_arg = f, .vfs = f->vfs, .queue_max = f->queue_max };
+                                .now_arg = f, .vfs = f->vfs, .queue_max = f->queue_max,
+                                .durability_power = f->durability_power };
     struct problems ps;
     uint8_t digest[DIGEST_BYTES];
     char hex[DIGEST_HEX_BYTES + 1];

@@ -82,6 +82,33 @@ static void a_full_disk_refuses_opens_keeps_settlements_and_recovers(void **stat
     assert_int_equal(r.attempts, 21);
 }
 
+static void only_with_durability_power_a_ticket_waits_for_a_sync(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int power = 0; power < 2; power++) {
+        struct sample s[5];
+        long before;
+
+        f->durability_power = power;
+        f->n_back = 0;
+        fixture_open(f);
+        before = atomic_load(&faulty.syncs);
+        for (uint64_t i = 0; i < 5; i++) {
+            sample_init(f, &s[i], (uint64_t)power * 10 + i);
+            assert_int_equal(sample_open(f, &s[i], i + 1), LEDGER_OK);
+            fixture_wait(f, i + 1);
+            if (power)
+                assert_true(atomic_load(&faulty.syncs) >= before + (long)i + 1);
+            else
+                assert_int_equal(atomic_load(&faulty.syncs), before);
+        }
+        for (uint64_t i = 0; i < 5; i++)
+            assert_int_equal(sample_settle(f, &s[i], 0), LEDGER_OK);
+        fixture_close(f);
+    }
+}
+
 static void it_recovers_also_when_nothing_waits(void **state)
 {
     struct fixture *f = *state;
@@ -207,6 +234,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         T(a_full_disk_refuses_opens_keeps_settlements_and_recovers),
+        T(only_with_durability_power_a_ticket_waits_for_a_sync),
         T(it_recovers_also_when_nothing_waits),
         T(an_attempt_made_although_its_open_failed_is_recorded),
         T(closing_while_the_disk_fails_ends_in_time_and_the_next_start_charges_the_bound),
