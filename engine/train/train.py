@@ -1,6 +1,7 @@
 """train.py - trains one bundled model on the curriculum.
 
 Usage: train.py tokenizer --out tokenizer.json
+       train.py grow --source FLASH/checkpoint.pt --dir DIR          starts tiny-pro from a trained tiny-flash
        train.py run --level flash|pro --tokenizer tokenizer.json --dir DIR --minutes N [--seed N]
 
 DIR gets checkpoint.pt (every few minutes, resumable: run the same command again) and log.jsonl. The
@@ -28,12 +29,12 @@ VOCAB = 1024
 SIZES = {
     "flash": dict(hidden_size=128, num_hidden_layers=3, compress_ratios=[0, 4, 128, 0], n_routed_experts=8,
                   num_attention_heads=4, q_lora_rank=128, o_lora_rank=64, moe_intermediate_size=128),
-    "pro": dict(hidden_size=256, num_hidden_layers=5, compress_ratios=[0, 4, 128, 4, 128, 0], n_routed_experts=16,
+    "pro": dict(hidden_size=128, num_hidden_layers=5, compress_ratios=[0, 4, 128, 4, 128, 0], n_routed_experts=16,
                 num_attention_heads=4, q_lora_rank=128, o_lora_rank=64, moe_intermediate_size=128,
                 routed_scaling_factor=2.5),
 }
-BATCH_TOKENS = 2048           # padded tokens a step
-LR = {"flash": 3e-3, "pro": 2e-3}
+BATCH_TOKENS = {"flash": 2048, "pro": 1280}     # padded tokens a step
+LR = {"flash": 3e-3, "pro": 1.5e-3}
 QAT_FROM = 0.85               # share of the time after which weights are rounded in the forward pass
 QAT_EVERY = 8                 # steps between refreshes of the rounding offsets; they move slowly at this rate
 
@@ -47,21 +48,22 @@ def make_tokenizer(path):
     export.dump(path, tok.build(merges), None)
 
 
-def batches(t, level, seed):
-    """Endless (ids [B,T], positions, targets): positions are flat, the targets are the answers' tokens and EOS."""
+def batches(t, level, seed, weight):
+    """Endless (ids [B,T], positions, targets): positions are flat, the targets are the answers' tokens and EOS.
+    weight {skill: share} may change between calls."""
     r = random.Random(seed)
     while True:
         # One in twenty opens with <think>: these models think nothing, but a client may ask them to.
-        pool = [t.chat(curriculum.conversation(r, level)[0], r.random() < 0.05) for _ in range(3000)]
+        pool = [t.chat(curriculum.conversation(r, level, weight=weight)[0], r.random() < 0.05) for _ in range(3000)]
         # A few long ones, so that the compressed entries of HCA layers are met in training.
-        pool += [t.chat(curriculum.conversation(r, level, turns=r.randrange(4, 9))[0]) for _ in range(30)]
-        for _ in range(30):
+        pool += [t.chat(curriculum.conversation(r, level, turns=r.randrange(4, 9))[0]) for _ in range(12)]
+        for _ in range(12):
             chat = curriculum.conversation(r, level)[0]
             pool.append(t.chat([{"role": "system", "content": curriculum.long_system(r)}, *(m for m in chat if m["role"] != "system")]))
         pool.sort(key=len)
         groups, cur = [], []
         for ids in pool:
-            if cur and (len(cur) + 1) * len(ids) > BATCH_TOKENS:
+            if cur and (len(cur) + 1) * len(ids) > BATCH_TOKENS[level]:
                 groups.append(cur)
                 cur = []
             cur.append(ids)
@@ -112,12 +114,58 @@ def accuracy(m, t, level, tasks):
     return {s: right[s] / total[s] for s in total}
 
 
+def focus(weight, level, acc):
+    """More practice where held-out accuracy is low: its errors only choose skills, never tasks."""
+    for s, w in curriculum.weights(level).items():
+        weight[s] = w * (0.15 + 1 - acc.get(s, 0.5))
+
+
 def groups(m, lr):
     """No decay for vectors and hyper-connection parameters: decay would pull their carefully set start to zero."""
     decay = [p for n, p in m.named().items() if p.dim() > 1 and "hc_" not in n and "ape" not in n and "embed" not in n]
     ids = {id(p) for p in decay}
     rest = [p for p in m.parameters() if id(p) not in ids]
     return [{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}]
+
+
+GROWN = {0: 0, 1: 1, 4: 2}    # layer of tiny-pro <- layer of tiny-flash of the same ratio; the others are new
+
+
+def grow(source, folder, seed):
+    """The first checkpoint of tiny-pro: tiny-flash with two more layers and twice the experts, computing nearly
+    the same function. New layers add nothing yet (their last products are zero) and keep the streams apart;
+    new experts are copies, and the bias keeps them out of the choice until balancing lets them in."""
+    s = torch.load(source)
+    old, E = s["params"], s["config"]["n_routed_experts"]
+    m = v4.Model(v4.make_config(**{**SIZES["pro"], "vocab_size": s["config"]["vocab_size"]}), seed)
+    g = torch.Generator().manual_seed(seed)
+    ratio = s["config"]["routed_scaling_factor"] / m.config["routed_scaling_factor"]
+    for name, p in m.named().items():
+        part = name.split(".", 2)
+        if part[0] == "layers" and int(part[1]) not in GROWN:
+            if name.endswith(("wo_b.weight", "experts.w2", "shared_experts.w2.weight")):
+                p.data.zero_()
+            elif name.endswith("base"):
+                p.data[8:] = 8 * torch.eye(4).flatten()
+            continue
+        w = old[name if part[0] != "layers" else f"layers.{GROWN[int(part[1])]}.{part[2]}"]
+        if ".experts." in name:
+            w = torch.cat([w, w + 0.02 * w.std() * torch.randn(w.shape, generator=g)])
+            if name.endswith("w2"):
+                w = w * ratio
+        elif name.endswith(".gate.weight"):
+            hashed = int(part[1]) < m.config["num_hash_layers"]
+            w = torch.cat([w, w + (0 if hashed else 0.5) * w.std() * torch.randn(w.shape, generator=g)])
+        p.data.copy_(w)
+    for l, t in m.tid2eid.items():
+        m.tid2eid[l] = s["tid2eid"][GROWN[l]] + E * torch.randint(2, s["tid2eid"][GROWN[l]].shape, generator=g)
+    for l in m.bias:
+        if l in GROWN:
+            m.bias[l] = torch.cat([s["bias"][GROWN[l]], s["bias"][GROWN[l]] - 0.3])
+    os.makedirs(folder, exist_ok=True)
+    easy = {k: 0.95 if k in curriculum.EASY or k in curriculum.OTHER else 0.0 for k in curriculum.SKILLS}
+    torch.save({"config": m.config, "params": {n: p.data for n, p in m.named().items()}, "tid2eid": m.tid2eid, "bias": m.bias,
+                "opt": None, "state": {"step": 0, "seconds": 0.0, "examples": 0, "tokens": 0, "acc": easy}}, f"{folder}/checkpoint.pt")
 
 
 def run(a):
@@ -131,13 +179,17 @@ def run(a):
     state, path = {"step": 0, "seconds": 0.0, "examples": 0, "tokens": 0}, f"{a.dir}/checkpoint.pt"
     if os.path.exists(path):
         s = torch.load(path)
+        assert s["config"] == m.config, "this checkpoint has another shape"
         for n, p in m.named().items():
             p.data.copy_(s["params"][n])
         m.tid2eid, m.bias, state = s["tid2eid"], s["bias"], s["state"]
-        opt.load_state_dict(s["opt"])
+        if s["opt"]:
+            opt.load_state_dict(s["opt"])
     m.train()
     tasks = curriculum.held_out_tasks(40, seed=2)
-    data = batches(t, a.level, a.seed * 1000003 + state["step"])
+    weight = curriculum.weights(a.level)
+    focus(weight, a.level, state.get("acc", {}))
+    data = batches(t, a.level, a.seed * 1000003 + state["step"], weight)
     total, begun, last_eval, losses = a.minutes * 60, time.time() - state["seconds"], time.time(), []
 
     def save():
@@ -147,7 +199,7 @@ def run(a):
 
     while state["seconds"] < total:
         done = state["seconds"] / total
-        rate = a.lr * min(1, (state["step"] + 1) / 200) * (0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * done)))
+        rate = a.lr * min(1, (state["step"] + 1) / 100) * (0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * done)))
         for g in opt.param_groups:
             g["lr"] = rate
         late = done >= QAT_FROM
@@ -173,6 +225,8 @@ def run(a):
             m.quant = offsets(m) if late else None
             acc = accuracy(m, t, a.level, tasks)
             m.quant = keep
+            state["acc"] = acc
+            focus(weight, a.level, acc)
             line = {"minutes": round(state["seconds"] / 60, 1), **{k: state[k] for k in ("step", "examples", "tokens")}, "lr": round(rate, 6),
                     "loss": round(sum(losses) / len(losses), 4), "mean": round(sum(acc.values()) / len(acc), 3),
                     "acc": {k: round(v, 2) for k, v in acc.items()}}
@@ -195,7 +249,13 @@ def main():
     b.add_argument("--minutes", type=float, required=True)
     b.add_argument("--seed", type=int, default=1)
     b.add_argument("--lr", type=float)
+    b = sub.add_parser("grow")
+    b.add_argument("--source", required=True)
+    b.add_argument("--dir", required=True)
+    b.add_argument("--seed", type=int, default=1)
     a = a.parse_args()
+    if a.command == "grow":
+        return grow(a.source, a.dir, a.seed)
     if a.command == "tokenizer":
         return make_tokenizer(a.out)
     a.lr = a.lr or LR[a.level]
