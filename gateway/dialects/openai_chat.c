@@ -332,8 +332,10 @@ static bool parse_tools(struct parse *p, struct span tools)
     if (!p->chat->tool_names || !p->chat->tool_schemas)
         return out_of_memory(p);
     for (struct jiter it = jiter_begin(tools); jiter_next(&it); i++) {
-        if (i == CHAT_TOOLS_MAX)
+        if (i == CHAT_TOOLS_MAX) {
+            p->at[0] = '\0';
             return want(p, "tools", "must hold at most 128 tools");
+        }
         snprintf(p->at, sizeof p->at, "tools[%zu]", i);
         if (!parse_tool(p, it.value))
             return false;

@@ -44,6 +44,7 @@ struct connection {
     uint64_t requests;
     bool pending;               /* on_head was called, connection_end not yet */
     bool body_done;
+    bool continued;             /* 100 Continue was sent for this head */
     bool reply_chunked, reply_until_close;
     bool close_after;
     bool was_full;
@@ -135,10 +136,18 @@ bool connection_full(struct connection *c)
     return c->was_full;
 }
 
+/* The caller may yet send a body that nobody wants: can it be told from a next request, and is it worth reading? A caller
+ * that was never told to continue sends it or does not (RFC 9110, 10.1.1), and who guesses wrong reads a body as a head. */
+static bool rest_ends_it(const struct connection *c)
+{
+    return !c->body_done && (c->head->chunked || c->body_left > DISCARD_MAX || (c->head->expect_continue && !c->continued));
+}
+
 void connection_send_head(struct connection *c, int status, struct span fields, int64_t length, bool close)
 {
     struct evbuffer *out = output(c);
     const bool keep = !close && c->head && c->head->keep_alive && !c->close_after && !c->list->draining &&
+                      !(c->pending && rest_ends_it(c)) &&
                       (!c->limits->requests_per_connection || c->requests < c->limits->requests_per_connection);
 
     /* Head and a small body in one run of memory: libevent gives each run its own TLS record and system call. */
@@ -200,7 +209,7 @@ void connection_end(struct connection *c)
     c->request = NULL;
     c->requests++;
     if (!c->body_done && !c->close_after) {
-        if (c->head->chunked || c->body_left > DISCARD_MAX) {
+        if (rest_ends_it(c)) {
             c->close_after = true;
         } else {
             c->state = CONN_DISCARD;
@@ -289,6 +298,7 @@ static void begin_request(struct connection *c)
 {
     struct evbuffer *in = bufferevent_get_input(c->bev);
 
+    c->continued = false;
     c->body_left = c->head->has_length ? c->head->length : 0;
     c->body_done = !c->head->chunked && c->body_left == 0;
     http1_chunks_init(&c->chunks);
@@ -298,8 +308,11 @@ static void begin_request(struct connection *c)
     c->handler->on_head(c->ctx, c, c->head);
     if (c->pending && c->body_done)
         c->handler->on_body(c->ctx, c, SPAN_LIT(""), true);
-    else if (c->pending && c->head->expect_continue && !c->head_sent && evbuffer_get_length(in) == 0)
-        evbuffer_add(output(c), "HTTP/1.1 100 Continue\r\n\r\n", 25);
+    else if (c->pending && c->head->expect_continue && !c->head_sent) {
+        c->continued = true;
+        if (evbuffer_get_length(in) == 0)    /* who sends at once does not wait for it */
+            evbuffer_add(output(c), "HTTP/1.1 100 Continue\r\n\r\n", 25);
+    }
 }
 
 /* False: no whole head yet, or the connection is no longer to be read from. */
