@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import unittest
 
 BUILD = os.environ.get("top_builddir", os.path.join(os.path.dirname(__file__), "../../build"))
 SOURCE = os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "../.."))
@@ -289,3 +290,30 @@ class House:
         body = {"model": "auto", "messages": [{"role": "user", "content": prompt}]}
         body.update(fields)
         return self.post(body, headers, key=key, connection=connection)
+
+
+class Shared(unittest.TestCase):
+    """One house for all tests of a class, made with `options`; the mock forgets between tests."""
+    options = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.h = House(**cls.options)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.h.__exit__(None, None, None)
+
+    def setUp(self):
+        if self.h.mock:
+            self.h.mock.reset()
+
+    def row_of(self, answer, columns="status, attempts"):
+        """The request's row once it is written; `answer` may be an id."""
+        of = answer if isinstance(answer, str) else answer.headers["x-tollgate-request-id"]
+        return wait_for(lambda: self.h.sql("select %s from requests where id = ? and status > 0" % columns, of), 10,
+                        "the row of " + of)[0]
+
+    def assert_settled(self):
+        """No reservation is open."""
+        wait_for(lambda: not self.h.sql("select 1 from reservations where state = 'open'"), 10, "open reservations to close")
