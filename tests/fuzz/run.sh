@@ -11,10 +11,11 @@ for target in "$@"; do
 	words=$top_srcdir/tests/fuzz/$name.dict
 	work=tests/fuzz/work/$name
 	mkdir -p "$work"
-	[ -f "$words" ] || words=/dev/null
+	dict=
+	[ ! -f "$words" ] || dict=-dict=$words
 	echo "fuzz_$name, $seconds s"
-	if "./$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=4096 -dict="$words" \
-		-print_final_stats=1 -artifact_prefix="$work/" "$work" "$seeds" >"$work.log" 2>&1; then
+	if "./$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=4096 \
+		${dict:+"$dict"} -print_final_stats=1 -artifact_prefix="$work/" "$work" "$seeds" >"$work.log" 2>&1; then
 		grep -E 'number_of_executed_units|average_exec_per_sec' "$work.log" | sed 's/^stat::/  /'
 		grep -E 'cov:' "$work.log" | tail -1 | sed 's/^#[0-9]*/ /'
 	else
