@@ -98,8 +98,9 @@ static void text_plan(struct explainer *e)
     struct bound b = bound_plan(plan);
     char a[PRICE_TEXT_ROOM];
 
-    buf_printf(e->out, "plan: route \"%.*s\"%s, stream %s", SPAN_FMT(plan->route_name),
-               plan->local ? ", nothing leaves the operator's machines" : "", stream_text(plan));
+    buf_printf(e->out, "plan: route \"%.*s\"%s, %s%s", SPAN_FMT(plan->route_name),
+               plan->local ? ", nothing leaves the operator's machines" : "", e->f->stream ? "stream " : "no stream",
+               e->f->stream ? stream_text(plan) : "");
     if (plan->stream == STREAM_WINDOW)
         buf_printf(e->out, ":%u", plan->window_chars);
     buf_add_char(e->out, '\n');
