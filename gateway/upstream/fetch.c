@@ -18,9 +18,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "gateway/upstream/fetch_loop.h"
@@ -422,6 +419,15 @@ static struct fetch_call *pool_take(struct fetch *f)
     return c;
 }
 
+/* The last errno that curl met with this handle. It is never cleared, so a handle that has one is not used again. */
+static long call_errno(const struct fetch_call *c)
+{
+    long cause = 0;
+
+    curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &cause);
+    return cause;
+}
+
 /* The timer may stay armed: it finds a pooled call, or is early for the next one, which saves two heap moves a call. */
 static void pool_give(struct fetch_call *c)
 {
@@ -432,7 +438,7 @@ static void pool_give(struct fetch_call *c)
     free(c->extra_text);
     c->joined = c->extra_text = NULL;
     c->state = CALL_POOLED;
-    if (f->stats.pooled >= POOL_MAX) {
+    if (f->stats.pooled >= POOL_MAX || call_errno(c)) {
         call_destroy(c);
         return;
     }
@@ -552,25 +558,13 @@ static enum fetch_end end_of(const struct fetch_call *c, CURLcode code)
 }
 
 /* A unix socket whose queue is full says EAGAIN to connect(2), which curl 7.88 takes for "under way" and then for a
- * failure without a cause. So we knock ourselves: nobody there is an end, a full queue is not. */
-static bool unix_is_busy(const char *path)
-{
-    struct sockaddr_un a = { .sun_family = AF_UNIX };
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool busy = false;
-
-    memcpy(a.sun_path, path, strlen(path) + 1);    /* fetch_target_new has seen to its length */
-    if (fd >= 0) {
-        busy = connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 || errno == EAGAIN;
-        close(fd);
-    }
-    return busy;
-}
-
+ * failure without a cause; one that is not there has its cause at once (ENOENT, ECONNREFUSED). */
 static bool call_may_redial(const struct fetch_call *c, CURLcode code)
 {
+    const long cause = call_errno(c);
+
     return code == CURLE_COULDNT_CONNECT && c->target->unix_path && c->state == CALL_CONNECTING &&
-           unix_is_busy(c->target->unix_path);
+           (cause == 0 || cause == EAGAIN);
 }
 
 static void call_enqueue(struct fetch_call *c)

@@ -11,11 +11,16 @@ libupstream_a_SOURCES = \
 libupstream_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS)
 UPSTREAM_LIBS = libupstream.a $(CURL_LIBS) $(EVENT_LIBS)
 
-check_PROGRAMS += gateway/upstream/test_fetch
-TESTS += gateway/upstream/test_fetch
-gateway_upstream_test_fetch_SOURCES = gateway/upstream/test_fetch.c tests/mock/mock_run.c tests/mock/mock_run.h
+check_PROGRAMS += gateway/upstream/test_fetch gateway/upstream/test_fetch_flow
+TESTS += gateway/upstream/test_fetch gateway/upstream/test_fetch_flow
+fetch_world = gateway/upstream/test_fetch_world.c gateway/upstream/test_fetch_world.h \
+	tests/mock/mock_run.c tests/mock/mock_run.h
+gateway_upstream_test_fetch_SOURCES = gateway/upstream/test_fetch.c $(fetch_world)
 gateway_upstream_test_fetch_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(EVENT_CFLAGS)
 gateway_upstream_test_fetch_LDADD = $(UPSTREAM_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+gateway_upstream_test_fetch_flow_SOURCES = gateway/upstream/test_fetch_flow.c $(fetch_world)
+gateway_upstream_test_fetch_flow_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(EVENT_CFLAGS)
+gateway_upstream_test_fetch_flow_LDADD = $(UPSTREAM_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += gateway/upstream/test_health gateway/upstream/test_provider gateway/upstream/test_engine
 TESTS += gateway/upstream/test_health gateway/upstream/test_provider gateway/upstream/test_engine

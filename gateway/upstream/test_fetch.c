@@ -1,21 +1,10 @@
 /* test_fetch.c - fetch against the mock upstream, over TCP, a unix socket and TLS, with every end it knows.
  *
  * Guards against public reports of other gateways: a cut stream that ends as a clean success (Portkey-AI/gateway#1797),
- * slow readers and memory (BerriAI/litellm#12685), provider keys sent to another host by a redirect (CVE-2024-6587 and
- * kin; here: redirects are off). */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+ * provider keys sent to another host by a redirect (CVE-2024-6587 and kin; here: redirects are off). */
+#include "gateway/upstream/test_fetch_world.h"
 
 #include <arpa/inet.h>
-#include <event2/event.h>
-#include <event2/event_struct.h>
-#include <netdb.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -23,270 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
-#include "gateway/upstream/fetch.h"
-#include "tests/mock/mock_run.h"
-
-/* ---- names: what the resolver says is part of the test; curl's threads end up here ---- */
-
-static atomic_int lookups_now, lookups_most, lookups_all;
-
-int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **out)
-{
-    struct sockaddr_in *a;
-    struct addrinfo *r;
-    int now;
-
-    (void)hints;
-    if (!name || strcmp(name, "nowhere.test") == 0)
-        return EAI_NONAME;
-    now = atomic_fetch_add(&lookups_now, 1) + 1;
-    atomic_fetch_add(&lookups_all, 1);
-    if (now > atomic_load(&lookups_most))
-        atomic_store(&lookups_most, now);
-    if (strcmp(name, "slow.test") == 0)
-        usleep(1500000);
-    atomic_fetch_sub(&lookups_now, 1);
-    r = calloc(1, sizeof(*r) + sizeof(*a));
-    if (!r)
-        return EAI_MEMORY;
-    a = (struct sockaddr_in *)(void *)(r + 1);
-    a->sin_family = AF_INET;
-    a->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    a->sin_port = htons((uint16_t)(service ? strtol(service, NULL, 10) : 0));
-    r->ai_family = AF_INET;
-    r->ai_socktype = SOCK_STREAM;
-    r->ai_protocol = IPPROTO_TCP;
-    r->ai_addrlen = sizeof(*a);
-    r->ai_addr = (struct sockaddr *)a;
-    *out = r;
-    return 0;
-}
-
-void freeaddrinfo(struct addrinfo *r)
-{
-    free(r);
-}
-
-/* ---- the world of these tests ---- */
-
-struct world {
-    char dir[64];
-    struct mock_run mock;
-    char http[160], https[160], local[160];    /* bases */
-    char ca[128];
-};
-static struct world w;
-
-struct call {
-    struct fetch_call *call;
-    struct fetch_result result;
-    struct buf body;
-    bool keep_body, ended, headed;
-    int status, heads;
-    size_t pieces, bytes;
-    char content_type[64];
-    char detail[256];
-    void (*at_head)(struct call *c);
-    void (*at_data)(struct call *c);
-    void (*at_end)(struct call *c);
-    struct call *other;
-    bool *inside;            /* set while a function of fetch.h runs: no callback may come */
-};
-
-struct bench {
-    struct event_base *base;
-    struct fetch *fetch;
-    bool inside;
-};
-
-static void on_head(void *ctx, struct fetch_call *call, int status)
-{
-    struct call *c = ctx;
-    struct span type = fetch_header(call, "CONTENT-type");
-
-    assert_false(*c->inside);
-    assert_false(c->ended);
-    c->heads++;
-    c->status = status;
-    snprintf(c->content_type, sizeof(c->content_type), "%.*s", SPAN_FMT(type));
-    if (c->at_head)
-        c->at_head(c);
-}
-
-static void on_data(void *ctx, struct fetch_call *call, struct span data)
-{
-    struct call *c = ctx;
-
-    assert_false(*c->inside);
-    assert_false(c->ended);
-    assert_true(c->heads == 1);
-    assert_true(data.n > 0 && data.n <= 16384);
-    assert_false(fetch_paused(call));
-    c->pieces++;
-    c->bytes += data.n;
-    if (c->keep_body)
-        buf_add_span(&c->body, data);
-    if (c->at_data)
-        c->at_data(c);
-}
-
-static void on_end(void *ctx, struct fetch_call *call, const struct fetch_result *r)
-{
-    struct call *c = ctx;
-
-    (void)call;
-    assert_false(*c->inside);
-    assert_false(c->ended);
-    c->ended = true;
-    c->call = NULL;
-    c->result = *r;
-    snprintf(c->detail, sizeof(c->detail), "%s", r->detail);
-    if (c->at_end)
-        c->at_end(c);
-}
-
-static const struct fetch_callbacks callbacks = { on_head, on_data, on_end };
-
-static void bench_open(struct bench *b, const struct fetch_options *o)
-{
-    struct event_config *config = event_config_new();
-
-    event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST | EVENT_BASE_FLAG_PRECISE_TIMER);
-    b->base = event_base_new_with_config(config);
-    event_config_free(config);
-    b->fetch = fetch_new(b->base, o);
-    b->inside = false;
-    assert_non_null(b->fetch);
-}
-
-static void bench_close(struct bench *b)
-{
-    fetch_free(b->fetch);
-    event_base_free(b->base);
-}
-
-static void call_init(struct call *c, struct bench *b)
-{
-    *c = (struct call){ .inside = &b->inside };
-    buf_init(&c->body, (size_t)256 << 20);
-}
-
-static void on_too_long(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    *(bool *)arg = true;
-}
-
-/* Until *flag, or for `ms` when there is none. */
-static void run_until(struct bench *b, const bool *flag, int ms)
-{
-    struct event *e;
-    bool over = false;
-    const struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
-
-    e = event_new(b->base, -1, 0, on_too_long, &over);
-    event_add(e, &tv);
-    while (!(flag && *flag) && !over)
-        event_base_loop(b->base, EVLOOP_ONCE);
-    event_free(e);
-    if (flag)
-        assert_true(*flag);
-}
-#define PATIENCE_MS 30000
-
-static struct fetch_target *target(const char *base)
-{
-    char why[200];
-    struct fetch_target *t = fetch_target_new(base, "/chat/completions", NULL, w.ca, 0, why, sizeof(why));
-
-    if (!t)
-        fail_msg("%s: %s", base, why);
-    return t;
-}
-
-static struct fetch_spec spec_of(const struct fetch_target *t, struct span *body, const char *text)
-{
-    *body = span_str(text);
-    return (struct fetch_spec){ .target = t, .body = body, .n_body = 1,
-                                .connect_ms = 5000, .first_byte_ms = 10000, .idle_ms = 10000, .total_ms = 20000 };
-}
-
-static void start(struct bench *b, struct call *c, const struct fetch_spec *s)
-{
-    b->inside = true;
-    c->call = fetch_start(b->fetch, s, &callbacks, c);
-    b->inside = false;
-    assert_non_null(c->call);
-}
-
-/* One call to its end, with these script words in the prompt. */
-static void ask(struct bench *b, struct call *c, const struct fetch_target *t, const char *words, bool stream)
-{
-    char text[512];
-    struct span body;
-    struct fetch_spec s;
-
-    snprintf(text, sizeof(text), "{\"model\":\"m\"%s,\"messages\":[{\"content\":\"mock:%s\"}]}",
-             stream ? ",\"stream\":true" : "", words);
-    s = spec_of(t, &body, text);
-    start(b, c, &s);
-    run_until(b, &c->ended, PATIENCE_MS);
-}
-
-/* 0 under a sanitizer, whose quarantine is no memory of ours. */
-static long rss_kib(void)
-{
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return 0;
-#endif
-    long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-
-    assert_non_null(f);
-    if (fscanf(f, "%*d %ld", &pages) != 1)
-        pages = 0;
-    fclose(f);
-    return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
-static int world_open(void **state)
-{
-    char listen_unix[128];
-    const char *const args[] = { "--make-ca", w.dir, "--listen", "127.0.0.1:0", "--tls", w.dir, "127.0.0.1:0",
-                                 "--listen", listen_unix, NULL };
-
-    (void)state;
-    signal(SIGPIPE, SIG_IGN);
-    snprintf(w.dir, sizeof(w.dir), "/tmp/test_fetch.XXXXXX");
-    if (!mkdtemp(w.dir))
-        return -1;
-    snprintf(listen_unix, sizeof(listen_unix), "unix:%s/s.sock", w.dir);
-    if (!mock_run_start(&w.mock, args))
-        return -1;
-    snprintf(w.http, sizeof(w.http), "http://%.100s/v1", w.mock.listens[0]);
-    snprintf(w.https, sizeof(w.https), "https://localhost%.100s/v1", strchr(w.mock.listens[1], ':'));
-    snprintf(w.local, sizeof(w.local), "unix:%s/s.sock", w.dir);
-    snprintf(w.ca, sizeof(w.ca), "%s/ca.pem", w.dir);
-    return 0;
-}
-
-static int world_close(void **state)
-{
-    char path[160];
-    static const char *const files[] = { "ca.pem", "cert.pem", "key.pem", "s.sock" };
-
-    (void)state;
-    mock_run_stop(&w.mock);
-    for (size_t i = 0; i < 4; i++) {
-        snprintf(path, sizeof(path), "%s/%s", w.dir, files[i]);
-        unlink(path);
-    }
-    rmdir(w.dir);
-    return 0;
-}
 
 /* ---- answers ---- */
 
@@ -905,365 +631,87 @@ static void one_send_on_a_dead_kept_connection_is_made_good(void **state)
     bench_close(&b);
 }
 
-/* ---- pause and resume ---- */
-
-static void pause_in_data(struct call *c)
+/* The same with a body that is read from its spans: it must begin again at its first byte. */
+static void what_is_sent_again_is_sent_whole(void **state)
 {
-    fetch_pause(c->call);
-}
-
-static void a_paused_call_of_100_mb_stays_small_and_loses_nothing(void **state)
-{
-    const char *const bases[] = { w.http, w.https, w.local };
-    struct bench b;
-
-    (void)state;
-    bench_open(&b, NULL);
-    for (size_t k = 0; k < 3; k++) {
-        struct fetch_target *t = target(bases[k]);
-        struct fetch_spec s;
-        struct span body;
-        struct call c;
-        long before, most = 0;
-
-        s = spec_of(t, &body, "{\"x\":\"mock:bytes=100000000\"}");
-        call_init(&c, &b);
-        c.at_data = pause_in_data;
-        before = rss_kib();
-        start(&b, &c, &s);
-        run_until(&b, NULL, 60);
-        for (int i = 0; i < 200 && !c.ended; i++) {    /* one piece at a time: each resume lets one through */
-            const size_t pieces = c.pieces;
-
-            b.inside = true;
-            fetch_resume(c.call);
-            b.inside = false;
-            for (int turn = 0; turn < 2000 && c.pieces == pieces && !c.ended; turn++)
-                event_base_loop(b.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-            assert_true(c.pieces <= pieces + 1);
-        }
-        run_until(&b, NULL, 60);
-        most = rss_kib() - before;
-        assert_true(c.bytes <= 300 * 16384);
-        assert_false(c.ended);
-        assert_true(most < 4096);
-        c.at_data = NULL;
-        fetch_resume(c.call);
-        run_until(&b, &c.ended, PATIENCE_MS);
-        assert_int_equal(c.result.end, FETCH_OK);
-        assert_true(c.bytes > 100000000 && c.bytes == c.result.body_bytes);
-        assert_true(rss_kib() - before < 8192);
-        fetch_target_free(t);
-    }
-    bench_close(&b);
-}
-
-static void pause_and_resume_in_data(struct call *c)
-{
-    fetch_pause(c->call);
-    fetch_resume(c->call);
-    fetch_pause(c->call);
-    *c->inside = true;
-    fetch_resume(c->call);    /* must not deliver from in here: curl would recurse */
-    *c->inside = false;
-}
-
-static void resuming_inside_a_callback_does_not_recurse(void **state)
-{
-    struct bench b;
-    struct fetch_target *t = target(w.http);
-    struct call c;
-
-    (void)state;
-    bench_open(&b, NULL);
-    call_init(&c, &b);
-    c.at_data = pause_and_resume_in_data;
-    ask(&b, &c, t, "bytes=3000000", false);
-    assert_int_equal(c.result.end, FETCH_OK);
-    assert_true(c.bytes > 3000000);
-    fetch_target_free(t);
-    bench_close(&b);
-}
-
-static void idle_time_stands_still_while_paused(void **state)
-{
+    static const char lines[] = "bytes=5\ncut=-2\nbytes=6";
     struct bench b;
     struct fetch_target *t = target(w.http);
     struct fetch_spec s;
-    struct span body;
+    struct span parts[2];
+    char *text = malloc(100000);
     struct call c;
-
-    (void)state;
-    bench_open(&b, NULL);
-    s = spec_of(t, &body, "{\"stream\":true,\"x\":\"mock:chunks=3,bytes=20000,every_ms=10\"}");
-    s.idle_ms = 100;
-    call_init(&c, &b);
-    c.at_data = pause_in_data;
-    start(&b, &c, &s);
-    run_until(&b, NULL, 400);
-    assert_false(c.ended);
-    c.at_data = NULL;
-    fetch_resume(c.call);
-    run_until(&b, &c.ended, PATIENCE_MS);
-    assert_int_equal(c.result.end, FETCH_OK);
-    assert_true(c.bytes > 60000);
-    fetch_target_free(t);
-    bench_close(&b);
-}
-
-static void a_paused_call_still_meets_its_total_time(void **state)
-{
-    struct bench b;
-    struct fetch_target *t = target(w.http);
-    struct fetch_spec s;
-    struct span body;
-    struct call c;
-
-    (void)state;
-    bench_open(&b, NULL);
-    s = spec_of(t, &body, "{\"stream\":true,\"x\":\"mock:chunks=50,bytes=20000\"}");
-    s.total_ms = 200;
-    call_init(&c, &b);
-    c.at_data = pause_in_data;
-    start(&b, &c, &s);
-    run_until(&b, &c.ended, PATIENCE_MS);
-    assert_int_equal(c.result.end, FETCH_TIMEOUT_TOTAL);
-    fetch_target_free(t);
-    bench_close(&b);
-}
-
-static void a_call_may_be_paused_before_anything_has_come(void **state)
-{
-    struct bench b;
-    struct fetch_target *t = target(w.http);
-    struct fetch_spec s;
-    struct span body;
-    struct call c;
-
-    (void)state;
-    bench_open(&b, NULL);
-    s = spec_of(t, &body, "{\"x\":1}");
-    s.first_byte_ms = 50;
-    call_init(&c, &b);
-    start(&b, &c, &s);
-    fetch_pause(c.call);
-    run_until(&b, NULL, 200);
-    assert_int_equal(c.pieces, 0);
-    assert_false(c.ended);
-    fetch_resume(c.call);
-    run_until(&b, &c.ended, PATIENCE_MS);
-    assert_int_equal(c.result.end, FETCH_OK);
-    fetch_target_free(t);
-    bench_close(&b);
-}
-
-/* ---- cancel ---- */
-
-static void cancel_self(struct call *c)
-{
-    fetch_cancel(c->call);
-    fetch_cancel(c->call);    /* twice is once */
-    c->ended = true;          /* any later callback fails the test */
-}
-
-static void cancel_other(struct call *c)
-{
-    if (c->other && c->other->call && !c->other->ended) {
-        fetch_cancel(c->other->call);
-        c->other->ended = true;
-    }
-}
-
-static void after_a_cancel_nothing_comes_and_the_upstream_sees_it(void **state)
-{
-    struct bench b;
-    struct fetch_target *t = target(w.http);
-    struct fetch_spec s;
-    struct span body;
-    struct call c;
-    struct fetch_stats stats;
-
-    (void)state;
-    bench_open(&b, NULL);
-    for (int where = 0; where < 5; where++) {
-        long aborted = mock_run_stat(&w.mock, "aborted");
-
-        s = spec_of(t, &body, "{\"stream\":true,\"x\":\"mock:chunks=1000,bytes=5000,every_ms=1\"}");
-        call_init(&c, &b);
-        c.at_head = where == 0 ? cancel_self : NULL;
-        c.at_data = where == 1 ? cancel_self : NULL;
-        start(&b, &c, &s);
-        if (where == 2) {    /* before anything was done */
-            cancel_self(&c);
-        } else if (where == 3) {    /* from the loop, in mid-stream */
-            run_until(&b, NULL, 50);
-            cancel_self(&c);
-        } else if (where == 4) {    /* paused with bytes in curl's hands */
-            c.at_data = pause_in_data;
-            run_until(&b, NULL, 50);
-            cancel_self(&c);
-        }
-        run_until(&b, NULL, 100);
-        fetch_get_stats(b.fetch, &stats);
-        assert_int_equal(stats.active, 0);
-        assert_int_equal(stats.cancelled, where + 1);
-        if (where != 2) {
-            while (aborted == mock_run_stat(&w.mock, "aborted"))
-                run_until(&b, NULL, 10);    /* the mock notices; a hang fails by the harness */
-        }
-    }
-    fetch_target_free(t);
-    bench_close(&b);
-}
-
-static void a_callback_may_cancel_another_call(void **state)
-{
-    struct bench b;
-    struct fetch_target *t = target(w.http);
-    struct fetch_spec s;
-    struct span body, big[2];
-    char *text = malloc(2000000);
-    struct call one, two;
-    struct fetch_stats stats;
+    struct buf out;
 
     (void)state;
     assert_non_null(text);
-    memset(text, 'x', 2000000);
+    memset(text, 'x', 100000);
+    memcpy(text, "{\"model\":\"again\"", 16);
+    memcpy(text + 99990, "0123456789", 10);
+    buf_init(&out, 1 << 20);
+    assert_true(mock_run_ask(&w.mock, "POST", "/mock/script/again", span_str(lines), &out));
     bench_open(&b, NULL);
-    for (int where = 0; where < 3; where++) {
-        s = spec_of(t, &body, "{\"stream\":true,\"x\":\"mock:chunks=20,bytes=100,every_ms=1\"}");
-        call_init(&one, &b);
-        call_init(&two, &b);
-        one.other = &two;
-        one.at_head = where == 0 ? cancel_other : NULL;
-        one.at_data = where == 1 ? cancel_other : NULL;
-        one.at_end = where == 2 ? cancel_other : NULL;
-        start(&b, &one, &s);
-        big[0] = (struct span){ text, 1000000 };    /* still being sent, from the spans */
-        big[1] = (struct span){ text, 1000000 };
-        s = spec_of(t, big, "");
-        big[0] = (struct span){ text, 1000000 };
-        s.n_body = 2;
-        s.first_byte_ms = 0;
-        start(&b, &two, &s);
-        run_until(&b, &one.ended, PATIENCE_MS);
-        assert_int_equal(one.result.end, FETCH_OK);
-        run_until(&b, NULL, 20);
-        fetch_get_stats(b.fetch, &stats);
-        assert_int_equal(stats.active, 0);
+    s = spec_of(t, parts, "");
+    parts[0] = (struct span){ text, 60000 };
+    parts[1] = (struct span){ text + 60000, 40000 };
+    s.n_body = 2;
+    for (int i = 0; i < 2; i++) {
+        call_init(&c, &b);
+        start(&b, &c, &s);
+        run_until(&b, &c.ended, PATIENCE_MS);
+        assert_int_equal(c.result.end, FETCH_OK);
+        assert_int_equal(c.result.sends, i + 1);
     }
+    assert_true(mock_run_ask(&w.mock, "GET", "/mock/body/last", SPAN_NONE, &out));
+    assert_int_equal(out.n, 100000);
+    assert_memory_equal(out.p, text, 100000);
+    buf_free(&out);
     free(text);
     fetch_target_free(t);
     bench_close(&b);
 }
 
-struct chain {
-    struct bench *bench;
-    struct fetch_spec *spec;
-    struct call calls[10];
-    size_t n;
-    bool done;
-};
-static struct chain *chain;
-
-static void start_next(struct call *c)
+static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
-    c->at_data = NULL;
-    if (++chain->n == 10) {
-        chain->done = true;
-        return;
-    }
-    struct call *next = &chain->calls[chain->n];
-    call_init(next, chain->bench);
-    if (chain->n % 2)
-        next->at_data = start_next;
-    else
-        next->at_end = start_next;
-    start(chain->bench, next, chain->spec);
+    char c;
+
+    (void)what;
+    (*(int *)arg) += (int)read(fd, &c, 1);
 }
 
-static void calls_may_be_started_from_callbacks(void **state)
+/* curl's resolver closes descriptors of its own without a word: an event left on one would keep the loop from
+ * watching the next owner of that number. */
+static void a_lookup_leaves_no_event_behind(void **state)
 {
+    enum { MANY = 40 };
     struct bench b;
-    struct fetch_target *t = target(w.http);
-    struct fetch_spec s;
-    struct span body;
-    struct chain ch = { .bench = &b, .spec = &s };
-
-    (void)state;
-    chain = &ch;
-    bench_open(&b, NULL);
-    s = spec_of(t, &body, "{\"x\":1}");
-    call_init(&ch.calls[0], &b);
-    ch.calls[0].at_end = start_next;
-    start(&b, &ch.calls[0], &s);
-    run_until(&b, &ch.done, PATIENCE_MS);
-    fetch_target_free(t);
-    bench_close(&b);
-}
-
-static void freeing_drops_what_is_under_way_without_a_word(void **state)
-{
-    struct bench b;
-    struct fetch_target *t[] = { target(w.http), target(w.https), target("https://slow.test/v1") };
-    struct fetch_spec s;
-    struct span body;
-    struct call c[30];
+    struct fetch_target *t = target("https://gone.test/v1");
+    struct event *events[2 * MANY];
+    int pairs[MANY][2], heard = 0;
+    struct call c;
 
     (void)state;
     bench_open(&b, NULL);
-    for (size_t i = 0; i < 30; i++) {
-        s = spec_of(t[i % 3], &body, "{\"stream\":true,\"x\":\"mock:chunks=1000,every_ms=1\"}");
-        call_init(&c[i], &b);
-        start(&b, &c[i], &s);
+    call_init(&c, &b);
+    ask(&b, &c, t, "", false);
+    assert_int_equal(c.result.end, FETCH_RESOLVE);
+    for (int i = 0; i < MANY; i++) {    /* among them the numbers that the resolver had */
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pairs[i]), 0);
+        for (int k = 0; k < 2; k++) {
+            events[2 * i + k] = event_new(b.base, pairs[i][k], EV_READ | EV_PERSIST, on_readable, &heard);
+            event_add(events[2 * i + k], NULL);
+            assert_int_equal(write(pairs[i][1 - k], "x", 1), 1);
+        }
     }
     run_until(&b, NULL, 50);
-    for (size_t i = 0; i < 30; i++)
-        c[i].ended = true;    /* a callback from here on fails */
+    assert_int_equal(heard, 2 * MANY);
+    for (int i = 0; i < MANY; i++)
+        for (int k = 0; k < 2; k++) {
+            event_free(events[2 * i + k]);
+            close(pairs[i][k]);
+        }
+    fetch_target_free(t);
     bench_close(&b);
-    for (size_t i = 0; i < 3; i++)
-        fetch_target_free(t[i]);
-    while (atomic_load(&lookups_now))
-        usleep(10000);
-}
-
-/* ---- many ---- */
-
-static void a_thousand_streams_at_once_all_end_well(void **state)
-{
-    enum { MANY = 1000 };
-    const char *const bases[] = { w.http, w.local };
-    struct call *c = calloc(MANY, sizeof(*c));
-    struct bench b;
-
-    (void)state;
-    assert_non_null(c);
-    for (size_t k = 0; k < 2; k++) {
-        struct fetch_target *t = target(bases[k]);
-        struct fetch_stats stats;
-        struct fetch_spec s;
-        struct span body;
-        long peak;
-
-        bench_open(&b, NULL);
-        s = spec_of(t, &body, "{\"stream\":true,\"x\":\"mock:first_ms=1000,chunks=10,bytes=50,every_ms=10\"}");
-        for (size_t i = 0; i < MANY; i++) {
-            call_init(&c[i], &b);
-            start(&b, &c[i], &s);
-        }
-        for (size_t i = 0; i < MANY; i++) {
-            run_until(&b, &c[i].ended, PATIENCE_MS);
-            if (c[i].result.end != FETCH_OK)
-                fail_msg("call %zu: %s (%s)", i, fetch_end_name(c[i].result.end), c[i].detail);
-        }
-        fetch_get_stats(b.fetch, &stats);
-        assert_int_equal(stats.ended, MANY);
-        peak = mock_run_stat(&w.mock, "peak");
-        assert_true(peak >= MANY);    /* they were there together */
-        bench_close(&b);
-        fetch_target_free(t);
-    }
-    free(c);
 }
 
 /* ---- addresses ---- */
@@ -1343,16 +791,8 @@ int main(void)
         cmocka_unit_test(a_full_unix_socket_is_tried_until_the_time_out),
         cmocka_unit_test(a_slow_name_server_does_not_stop_the_loop),
         cmocka_unit_test(one_send_on_a_dead_kept_connection_is_made_good),
-        cmocka_unit_test(a_paused_call_of_100_mb_stays_small_and_loses_nothing),
-        cmocka_unit_test(resuming_inside_a_callback_does_not_recurse),
-        cmocka_unit_test(idle_time_stands_still_while_paused),
-        cmocka_unit_test(a_paused_call_still_meets_its_total_time),
-        cmocka_unit_test(a_call_may_be_paused_before_anything_has_come),
-        cmocka_unit_test(after_a_cancel_nothing_comes_and_the_upstream_sees_it),
-        cmocka_unit_test(a_callback_may_cancel_another_call),
-        cmocka_unit_test(calls_may_be_started_from_callbacks),
-        cmocka_unit_test(freeing_drops_what_is_under_way_without_a_word),
-        cmocka_unit_test(a_thousand_streams_at_once_all_end_well),
+        cmocka_unit_test(what_is_sent_again_is_sent_whole),
+        cmocka_unit_test(a_lookup_leaves_no_event_behind),
     };
 
     return cmocka_run_group_tests(tests, world_open, world_close);
