@@ -49,7 +49,7 @@
 
 /* The log grows by some 30 KiB a small commit. Above SOFT a checkpoint copies it into the file beside the commits;
  * that cannot start the log anew while commits go on, so above HARD commits wait for the (short) rest of one. */
-#define WAL_SOFT_PAGES 1000
+#define WAL_SOFT_PAGES 4096
 #define WAL_HARD_PAGES 16384
 #define CHECKPOINT_MS 1000
 
