@@ -156,6 +156,13 @@ static void finish_row(struct request *r, int status)
     observe(r, status);
 }
 
+/* Every call for an answer that came with a valid key is a row, refused ones too (DESIGN section 8). */
+static void finish_refused(struct request *r, int status)
+{
+    if (r->endpoint == ENDPOINT_CHAT && (r->has_key || r->snapshot->config->auth_none))
+        finish_row(r, status);
+}
+
 /* ---- AUTH: endpoint, key, room ---- */
 
 static bool fail_endpoint(struct request *r)
@@ -736,8 +743,7 @@ static void on_attempt_end(void *ctx, struct attempt *a)
 static enum step step_reply(struct request *r)
 {
     if (r->fault.status) {
-        if (r->endpoint == ENDPOINT_CHAT && (r->has_key || r->snapshot->config->auth_none))
-            finish_row(r, r->fault.status);
+        finish_refused(r, r->fault.status);
         reply_fault(r);
     } else {
         pages_reply(r);
@@ -780,7 +786,7 @@ static void on_head(void *ctx, struct connection *c, const struct http1_head *he
     run(r, STEP_AUTH);
 }
 
-static void on_gone(void *ctx, struct connection *c)
+static void on_gone(void *ctx, struct connection *c, int status)
 {
     struct request *r = connection_request(c);
     const struct machine_event ev = { .kind = EVENT_CANCEL, .stop = STOP_CALLER };
@@ -790,10 +796,13 @@ static void on_gone(void *ctx, struct connection *c)
         return;
     r->conn = NULL;
     r->head = NULL;
-    if (r->step == STEP_DRIVE)
+    if (r->step == STEP_DRIVE) {
         drive(r, &ev);
-    else
-        maybe_done(r);
+        return;
+    }
+    if (r->step == STEP_BODY)    /* it had a key: a call, though nobody knows what for */
+        finish_refused(r, status);
+    maybe_done(r);
 }
 
 static void on_drained(void *ctx, struct connection *c)

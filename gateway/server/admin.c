@@ -70,8 +70,15 @@ static void ignore(void *ctx, struct connection *c)
     (void)c;
 }
 
+static void ignore_gone(void *ctx, struct connection *c, int status)
+{
+    (void)ctx;
+    (void)c;
+    (void)status;
+}
+
 static const struct connection_handler handler = { .on_head = on_head, .on_body = ignore_body, .on_drained = ignore,
-                                                   .on_gone = ignore };
+                                                   .on_gone = ignore_gone };
 
 static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
 {

@@ -88,7 +88,7 @@ static void drop(struct connection *c)
     c->dead = true;
     if (c->pending) {
         c->pending = false;
-        c->handler->on_gone(c->ctx, c);
+        c->handler->on_gone(c->ctx, c, 499);
         c->request = NULL;
     }
     event_del(c->timer);
@@ -148,7 +148,7 @@ void connection_send_head(struct connection *c, int status, struct span fields, 
     struct evbuffer *out = output(c);
     const bool keep = !close && c->head && c->head->keep_alive && !c->close_after && !c->list->draining &&
                       !(c->pending && rest_ends_it(c)) &&
-                      (!c->limits->requests_per_connection || c->requests < c->limits->requests_per_connection);
+                      (!c->limits->requests_per_connection || c->requests + 1 < c->limits->requests_per_connection);
 
     /* Head and a small body in one run of memory: libevent gives each run its own TLS record and system call. */
     evbuffer_expand(out, fields.n + 256 + (length > 0 && length < SMALL_BODY ? (size_t)length : 0));
@@ -256,7 +256,7 @@ static void bad(struct connection *c, int status, const char *why)
 
     if (was_pending) {    /* the body broke: the request is told that its caller is gone, then we say why */
         c->pending = false;
-        c->handler->on_gone(c->ctx, c);
+        c->handler->on_gone(c->ctx, c, status);
         c->request = NULL;
     }
     c->close_after = true;

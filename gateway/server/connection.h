@@ -39,8 +39,9 @@ struct connection_handler {
     /* Output fell below CONNECTION_LOW after it had been above CONNECTION_HIGH. */
     void (*on_drained)(void *ctx, struct connection *c);
     /* The caller left (or was too slow, or broke the framing of its body) before connection_end. The request must
-     * forget the connection now: it is gone when this returns. */
-    void (*on_gone)(void *ctx, struct connection *c);
+     * forget the connection now: it is gone when this returns. `status`: what the caller is told of its body, 400 or
+     * 408; 499 when there is nobody to tell. */
+    void (*on_gone)(void *ctx, struct connection *c, int status);
     /* The reply for a head or body that cannot be read; the handler only shapes the error (status, text). Called with
      * no request pending. May be NULL: then plain text. Writes through connection_send. */
     void (*on_bad)(void *ctx, struct connection *c, int status, const char *why);
