@@ -11,7 +11,7 @@
 #
 # Within gateway/ a library has one room: curl in upstream/, SQLite and libpq in ledger/, OpenSSL in server/, so that a
 # test can put something else in its place. pricing/ and policies/ are pure: no clock, log, threads or random numbers.
-# A unit test (test_*) follows the arrows of its room, with the libraries that it likes.
+# What is only for tests (test*, bench*, fixture*) follows the arrows of its room, with the libraries that it likes.
 set -eu
 cd "${top_srcdir:-.}"
 find base pricing policies engine gateway schemas \( -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' \) -print |
@@ -66,12 +66,14 @@ function complain(why) {
 		next
 	quoted = substr($0, RSTART, 1) == "\""
 	header = substr($0, RSTART + 1, RLENGTH - 2)
-	is_test = file ~ /\/test(_|ing)[^\/]*$/
+	is_test = file ~ /\/(test|bench|fixture)[^\/]*$/
 	if (quoted && header == "config.h")
 		next
 	if (quoted) {
 		target = header
 		sub(/\/.*/, "", target)
+		if (target == "tests" && is_test)
+			next
 		if (!(target in rooms))
 			complain("\"" header "\" does not begin with a room of the house")
 		else if (!allowed(rooms[room], target))
