@@ -147,6 +147,7 @@ static void a_refused_key_rests_for_a_minute_and_then_longer(void **state)
     assert_int_equal(provider_state(p, 1000), PROVIDER_REFUSED);
     assert_int_equal(provider_state(p, 1000 + MINUTE), PROVIDER_ON);
     provider_key_refused(p, 0, 1000 + 2000);          /* a call that was under way: nothing new */
+    provider_key_refused(p, 1, 1000 + 2000);
     assert_int_equal(provider_state(p, 1000 + MINUTE), PROVIDER_ON);
     provider_key_refused(p, 0, 1000 + MINUTE);
     provider_key_refused(p, 1, 1000 + MINUTE);

@@ -54,31 +54,19 @@
 
 #include "base/http1.h"
 #include "tests/mock/mock_ca.h"
+#include "tests/mock/mock_log.h"
 #include "tests/mock/mock_script.h"
 
-#define LOG_CALLS 64
-#define BODY_MAX ((size_t)256 << 20)
+#define BODY_MAX MOCK_BODY_MAX
 #define OUT_MARK 65536             /* what is made ahead of the socket */
 #define TURN_BYTES 1048576         /* a connection's share of one turn */
 #define BEFORE_HEAD (-2)
 
-struct call_log {
-    uint64_t n;
-    struct buf head, body;
-};
-
-struct queued {                    /* POST /mock/script/MODEL */
-    struct queued *next;
-    char *model, *lines;
-    size_t at;
-};
-
 struct mock {
     struct event_base *base;
     SSL_CTX *ssl;
-    struct call_log log[LOG_CALLS];
-    struct queued *queues;
-    uint64_t requests, answered, aborted, accepted;
+    struct mock_log log;
+    uint64_t answered, aborted, accepted;
     long open, peak;
     struct buf cached;             /* the answer to a call without a script, for `cached_model` */
     char cached_model[128];
@@ -160,81 +148,6 @@ static void conn_wait(struct conn *c, long ms)
     event_add(&c->timer, &tv);
 }
 
-/* ---- calls: log, script queues ---- */
-
-static void log_call(struct mock *m, const struct http1_head *h, struct span body)
-{
-    struct call_log *l = &m->log[m->requests++ % LOG_CALLS];
-
-    l->n = m->requests;
-    buf_clear(&l->head);
-    buf_clear(&l->body);
-    buf_add_str(&l->head, "\"method\":");
-    buf_add_json(&l->head, h->method);
-    buf_add_str(&l->head, ",\"target\":");
-    buf_add_json(&l->head, h->target);
-    buf_add_str(&l->head, ",\"headers\":{");
-    for (size_t i = 0; i < h->n_headers; i++) {
-        if (i)
-            buf_add_char(&l->head, ',');
-        buf_add_json(&l->head, h->headers[i].name);
-        buf_add_char(&l->head, ':');
-        buf_add_json(&l->head, h->headers[i].value);
-    }
-    buf_add_char(&l->head, '}');
-    buf_add_span(&l->body, body);
-}
-
-static struct span queue_next(struct mock *m, struct span model)
-{
-    for (struct queued *q = m->queues; q; q = q->next) {
-        if (!span_is(model, q->model))
-            continue;
-        const struct span rest = span_str(q->lines + q->at), line = span_first(rest, span_find(rest, '\n'));
-        const struct span behind = span_skip(rest, line.n + 1);
-        if (span_trim(behind).n)
-            q->at += line.n + 1;
-        return span_trim(line);
-    }
-    return SPAN_NONE;
-}
-
-static void queue_put(struct mock *m, struct span model, struct span lines)
-{
-    struct queued *q, **at = &m->queues;
-
-    while (*at && !span_is(model, (*at)->model))
-        at = &(*at)->next;
-    q = *at;
-    if (!q) {
-        q = calloc(1, sizeof(*q));
-        q->model = strndup(model.p, model.n);
-        *at = q;
-    }
-    free(q->lines);
-    q->lines = strndup(lines.n ? lines.p : "", lines.n);
-    q->at = 0;
-}
-
-static void mock_reset(struct mock *m)
-{
-    while (m->queues) {
-        struct queued *q = m->queues;
-
-        m->queues = q->next;
-        free(q->model);
-        free(q->lines);
-        free(q);
-    }
-    for (size_t i = 0; i < LOG_CALLS; i++) {
-        buf_free(&m->log[i].head);
-        buf_free(&m->log[i].body);
-        m->log[i].n = 0;
-    }
-    m->requests = m->answered = m->aborted = m->accepted = 0;
-    m->peak = m->open;
-}
-
 /* ---- answers ---- */
 
 static void add_head(struct conn *c, long status, const char *type, long length)    /* -1 chunked, -2 neither */
@@ -271,39 +184,22 @@ static void answer_control(struct conn *c, long status, const char *type, struct
 
 static void send_log(struct conn *c)
 {
-    struct mock *m = c->mock;
-    const uint64_t from = m->requests > LOG_CALLS ? m->requests - LOG_CALLS : 0;
     struct buf b;
 
-    buf_init(&b, BODY_MAX);
-    buf_add_char(&b, '[');
-    for (uint64_t i = from; i < m->requests; i++) {
-        const struct call_log *l = &m->log[i % LOG_CALLS];
-
-        buf_printf(&b, "%s{\"n\":%llu,", i > from ? ",\n" : "", (unsigned long long)l->n);
-        buf_add_span(&b, buf_span(&l->head));
-        buf_add_str(&b, ",\"body\":");
-        buf_add_json(&b, buf_span(&l->body));
-        buf_add_char(&b, '}');
-    }
-    buf_add_str(&b, "]\n");
+    buf_init(&b, (size_t)1 << 30);
+    mock_log_json(&c->mock->log, &b);
     answer_control(c, 200, "application/json", buf_span(&b));
     buf_free(&b);
 }
 
 static void send_body(struct conn *c, struct span which)
 {
-    struct mock *m = c->mock;
-    uint64_t n = m->requests;
-    const struct call_log *l;
+    const struct span body = mock_log_body(&c->mock->log, which);
 
-    if (!span_is(which, "last") && !span_to_u64(which, UINT64_MAX, &n))
-        n = 0;
-    l = &m->log[(n + LOG_CALLS - 1) % LOG_CALLS];
-    if (n == 0 || l->n != n)
-        answer_control(c, 404, "text/plain", SPAN_LIT("no such call\n"));
+    if (body.p)
+        answer_control(c, 200, "application/octet-stream", body);
     else
-        answer_control(c, 200, "application/octet-stream", buf_span(&l->body));
+        answer_control(c, 404, "text/plain", SPAN_LIT("no such call\n"));
 }
 
 static void run_control(struct conn *c, const struct http1_head *h, struct span body)
@@ -313,7 +209,7 @@ static void run_control(struct conn *c, const struct http1_head *h, struct span 
 
     if (span_is(h->path, "/mock/stats")) {
         const int n = snprintf(text, sizeof(text), "{\"requests\":%llu,\"answered\":%llu,\"aborted\":%llu,\"open\":%ld,"
-                               "\"peak\":%ld,\"accepted\":%llu}\n", (unsigned long long)m->requests,
+                               "\"peak\":%ld,\"accepted\":%llu}\n", (unsigned long long)m->log.requests,
                                (unsigned long long)m->answered, (unsigned long long)m->aborted, m->open, m->peak,
                                (unsigned long long)m->accepted);
         answer_control(c, 200, "application/json", (struct span){ text, (size_t)n });
@@ -322,10 +218,12 @@ static void run_control(struct conn *c, const struct http1_head *h, struct span 
     } else if (span_starts(h->path, SPAN_LIT("/mock/body/"))) {
         send_body(c, span_skip(h->path, 11));
     } else if (span_starts(h->path, SPAN_LIT("/mock/script/"))) {
-        queue_put(m, span_skip(h->path, 13), body);
+        mock_log_put(&m->log, span_skip(h->path, 13), body);
         answer_control(c, 200, "text/plain", SPAN_LIT("ok\n"));
     } else if (span_is(h->path, "/mock/reset")) {
-        mock_reset(m);
+        mock_log_reset(&m->log);
+        m->answered = m->aborted = m->accepted = 0;
+        m->peak = m->open;
         answer_control(c, 200, "text/plain", SPAN_LIT("ok\n"));
     } else if (span_ends(h->path, SPAN_LIT("/models"))) {
         answer_control(c, 200, "application/json",
@@ -355,10 +253,10 @@ static void call_begin(struct conn *c, const struct http1_head *h, struct span b
     struct span model, line;
 
     c->control = false;
-    log_call(c->mock, h, body);
+    mock_log_add(&c->mock->log, h, body);
     mock_script_init(s);
     mock_script_from_body(s, body, &model);
-    line = queue_next(c->mock, model);
+    line = mock_log_next(&c->mock->log, model);
     if (line.n)
         mock_script_read(s, line);
     mock_script_from_prompt(s, body, model);
@@ -905,10 +803,7 @@ int main(int argc, char **argv)
     event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST | EVENT_BASE_FLAG_NOLOCK);
     m->base = event_base_new_with_config(config);
     event_config_free(config);
-    for (size_t i = 0; i < LOG_CALLS; i++) {
-        buf_init(&m->log[i].head, 65536);
-        buf_init(&m->log[i].body, BODY_MAX);
-    }
+    mock_log_init(&m->log);
     buf_init(&m->cached, 65536);
     signal(SIGPIPE, SIG_IGN);
     for (int i = 1; i < argc; i++) {
