@@ -609,7 +609,8 @@ void jscan_reset(struct jscan *s)
         s->table = s->inline_table;
         s->slots = TABLE_INLINE;
     }
-    memset(s->table, 0, s->slots * sizeof *s->table);
+    if (s->keys)
+        memset(s->table, 0, s->slots * sizeof *s->table);
     s->keys = 0;
     s->state = ST_VALUE;
     s->error[0] = '\0';
