@@ -1,4 +1,5 @@
-/* fetch.c - calls to upstreams: one curl easy handle each, pooled, on one curl multi handle (fetch_loop.c).
+/* fetch.c - calls to upstreams: one curl easy handle each, pooled, on one curl multi handle (fetch_loop.c). Plain http
+ * where no name is looked up goes to fetch_plain.c, at the functions of the public part.
  *
  * Owns each call from fetch_start to its on_end: its timers, its place in the connect queue, its body's cursor. Does
  * not interpret an answer beyond its head's size and coding, and never tries again but for one case: a kept
@@ -21,7 +22,9 @@
 
 #include "base/clock.h"
 #include "gateway/upstream/fetch_loop.h"
+#include "gateway/upstream/fetch_plain.h"
 #include "gateway/upstream/fetch_target.h"
+#include "gateway/upstream/list.h"
 
 #define POOL_MAX 1024              /* idle calls kept: about 24 KiB each */
 #define MAX_IDLE_DEFAULT 1024
@@ -37,10 +40,6 @@
 
 enum call_state { CALL_POOLED, CALL_QUEUED, CALL_CONNECTING, CALL_WAITING, CALL_BODY, CALL_ENDING };
 
-struct list {
-    struct list *next, *prev;
-};
-
 /* An address that calls are under way to. A handful exist, so a list is searched. */
 struct origin {
     struct origin *next;
@@ -53,6 +52,7 @@ struct origin {
 };
 
 struct fetch_call {
+    bool is_plain;                 /* false, and first: plain calls have true there, and are all of another make */
     struct list all;               /* of fetch->calls or fetch->pool */
     struct list queue;             /* of its origin */
     struct list later;             /* of fetch->later */
@@ -90,35 +90,15 @@ struct fetch {
     struct event kick;
     struct list calls, pool, later, resume;
     struct origin *origins;
-    struct fetch_headers *plain;   /* of a spec that has none */
+    struct fetch_headers *defaults;    /* of a spec that has none */
+    struct plain *plain;           /* serves what needs no curl */
     char *ca_file, *proxy;
     bool proxy_from_env;
     size_t max_resolving;
     struct fetch_stats stats;
 };
 
-/* ---- lists: circular, with a head; an entry that is in none points to itself ---- */
-
-#define CALL_OF(entry, member) ((struct fetch_call *)(void *)((char *)(entry) - offsetof(struct fetch_call, member)))
-
-static void list_init(struct list *l) { l->next = l->prev = l; }
-static bool list_empty(const struct list *l) { return l->next == l; }
-
-static void list_remove(struct list *e)
-{
-    e->prev->next = e->next;
-    e->next->prev = e->prev;
-    list_init(e);
-}
-
-static void list_append(struct list *l, struct list *e)
-{
-    assert(list_empty(e));
-    e->prev = l->prev;
-    e->next = l;
-    l->prev->next = e;
-    l->prev = e;
-}
+#define CALL_OF(entry, member) LIST_OF(entry, struct fetch_call, member)
 
 /* ---- origins: the queue before a connection ---- */
 
@@ -713,9 +693,17 @@ static void on_kick(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the public part ---- */
 
+/* NULL: it is curl's. */
+static struct plain_call *plain_of(const struct fetch_call *c)
+{
+    const bool *is_plain = (const bool *)c;    /* the first member of either */
+
+    return *is_plain ? (struct plain_call *)(uintptr_t)c : NULL;
+}
+
 static bool call_take_extra(struct fetch_call *c, const struct fetch_spec *s, struct curl_slist **list)
 {
-    struct curl_slist *rest = s->headers ? s->headers->list : c->fetch->plain->list;
+    struct curl_slist *rest = s->headers ? s->headers->list : c->fetch->defaults->list;
     size_t size = 0, at = 0, n = 0;
 
     *list = rest;
@@ -728,11 +716,8 @@ static bool call_take_extra(struct fetch_call *c, const struct fetch_spec *s, st
         return false;
     for (size_t i = 0; i < FETCH_EXTRA_MAX && s->extra[i]; i++) {
         const size_t len = strlen(s->extra[i]);
-        bool plain = strchr(s->extra[i], ':') != NULL;
 
-        for (size_t k = 0; k < len; k++)
-            plain = plain && (unsigned char)s->extra[i][k] >= 0x20 && s->extra[i][k] != 0x7f;
-        if (!plain)
+        if (!fetch_line_ok(s->extra[i]))
             continue;    /* no line of ours can hold two */
         memcpy(c->extra_text + at, s->extra[i], len + 1);
         c->extra[n].data = c->extra_text + at;
@@ -789,10 +774,14 @@ static void call_take_target(struct fetch_call *c, const struct fetch_target *t)
 struct fetch_call *fetch_start(struct fetch *f, const struct fetch_spec *s, const struct fetch_callbacks *callbacks,
                                void *ctx)
 {
-    struct origin *o = origin_get(f, s->target);
-    struct fetch_call *c = o ? pool_take(f) : NULL;
     struct curl_slist *headers;
+    struct fetch_call *c;
+    struct origin *o;
 
+    if (plain_serves(s, f->proxy || f->proxy_from_env))
+        return (struct fetch_call *)plain_start(f->plain, s, callbacks, ctx);
+    o = origin_get(f, s->target);
+    c = o ? pool_take(f) : NULL;
     if (!c)
         return NULL;
     c->callbacks = callbacks;
@@ -832,6 +821,10 @@ struct fetch_call *fetch_start(struct fetch *f, const struct fetch_spec *s, cons
 
 void fetch_cancel(struct fetch_call *c)
 {
+    if (plain_of(c)) {
+        plain_cancel(plain_of(c));
+        return;
+    }
     if (c->cancelled || c->state == CALL_ENDING)
         return;
     c->cancelled = true;
@@ -844,13 +837,21 @@ void fetch_cancel(struct fetch_call *c)
 
 void fetch_pause(struct fetch_call *c)
 {
-    c->paused = true;    /* curl is told when it brings the next bytes; often a resume comes first */
+    if (plain_of(c))
+        plain_pause(plain_of(c));
+    else
+        c->paused = true;    /* curl is told when it brings the next bytes; often a resume comes first */
 }
 
 void fetch_resume(struct fetch_call *c)
 {
-    struct fetch *f = c->fetch;
+    struct fetch *f;
 
+    if (plain_of(c)) {
+        plain_resume(plain_of(c));
+        return;
+    }
+    f = c->fetch;
     if (!c->paused)
         return;
     c->paused = false;
@@ -864,13 +865,15 @@ void fetch_resume(struct fetch_call *c)
     event_active(&f->kick, EV_TIMEOUT, 1);
 }
 
-bool fetch_paused(const struct fetch_call *c) { return c->paused; }
-void *fetch_ctx(const struct fetch_call *c) { return c->ctx; }
+bool fetch_paused(const struct fetch_call *c) { return plain_of(c) ? plain_paused(plain_of(c)) : c->paused; }
+void *fetch_ctx(const struct fetch_call *c) { return plain_of(c) ? plain_ctx(plain_of(c)) : c->ctx; }
 
 struct span fetch_header(const struct fetch_call *c, const char *name)
 {
     struct curl_header *h;
 
+    if (plain_of(c))
+        return plain_header(plain_of(c), name);
     /* -1: of the last head. Several of one name: the last. */
     if (curl_easy_header(c->easy, name, 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
         return SPAN_NONE;
@@ -896,6 +899,7 @@ void fetch_get_stats(const struct fetch *f, struct fetch_stats *out)
 {
     *out = f->stats;
     out->connections = f->loop.opened;
+    plain_add_stats(f->plain, out);
 }
 
 static bool fetch_take_options(struct fetch *f, const struct fetch_options *o)
@@ -925,16 +929,17 @@ struct fetch *fetch_new(struct event_base *base, const struct fetch_options *o)
     list_init(&f->pool);
     list_init(&f->later);
     list_init(&f->resume);
-    f->plain = fetch_headers_new();
+    f->defaults = fetch_headers_new();
     event_assign(&f->kick, base, -1, 0, on_kick, f);
     f->share = curl_share_init();
-    if (!f->plain || !f->share || !fetch_loop_init(&f->loop, base, fetch_settle, f)) {
+    if (!f->defaults || !f->share || !fetch_loop_init(&f->loop, base, fetch_settle, f)) {
         fetch_free(f);
         return NULL;
     }
     /* Tickets of TLS are kept by a handle unless they are shared: then by all of this worker. No locks: one thread. */
     curl_share_setopt(f->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-    if (!fetch_take_options(f, o ? o : &defaults)) {
+    f->plain = plain_new(base, o && o->max_idle > 0 ? (size_t)o->max_idle : MAX_IDLE_DEFAULT);
+    if (!f->plain || !fetch_take_options(f, o ? o : &defaults)) {
         fetch_free(f);
         return NULL;
     }
@@ -953,11 +958,12 @@ void fetch_free(struct fetch *f)
         list_remove(&c->all);
         call_destroy(c);
     }
+    plain_free(f->plain);
     event_del(&f->kick);
     if (f->loop.multi)
         fetch_loop_free(&f->loop);
     curl_share_cleanup(f->share);
-    fetch_headers_free(f->plain);
+    fetch_headers_free(f->defaults);
     origins_free(f);
     free(f->ca_file);
     free(f->proxy);

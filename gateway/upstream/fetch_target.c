@@ -5,10 +5,10 @@
 #include "gateway/upstream/fetch_target.h"
 
 #include <arpa/inet.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/un.h>
+
+#include "base/buf.h"
 
 #define UNIX_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
@@ -91,6 +91,78 @@ static bool target_set_origin(struct fetch_target *t, const char *scheme, const 
     return t->origin != NULL;
 }
 
+/* ---- for fetch_plain.c ---- */
+
+static bool address_set(struct fetch_address *a, int family, const char *host, uint16_t port)
+{
+    char bare[64];
+    const size_t n = strlen(host);
+
+    memset(a, 0, sizeof(*a));
+    if (family == AF_INET) {
+        a->n = sizeof(a->sa.in);
+        a->sa.in.sin_family = AF_INET;
+        a->sa.in.sin_port = htons(port);
+        return inet_pton(AF_INET, host, &a->sa.in.sin_addr) == 1;
+    }
+    if (n < 4 || n >= sizeof(bare) || host[0] != '[')
+        return false;
+    memcpy(bare, host + 1, n - 2);
+    bare[n - 2] = '\0';
+    a->n = sizeof(a->sa.in6);
+    a->sa.in6.sin6_family = AF_INET6;
+    a->sa.in6.sin6_port = htons(port);
+    return inet_pton(AF_INET6, bare, &a->sa.in6.sin6_addr) == 1;
+}
+
+static void target_set_addresses(struct fetch_target *t, const char *host, uint16_t port)
+{
+    if (t->unix_path) {
+        t->addresses[0].sa.un.sun_family = AF_UNIX;
+        memcpy(t->addresses[0].sa.un.sun_path, t->unix_path, strlen(t->unix_path) + 1);
+        t->addresses[0].n = sizeof(struct sockaddr_un);
+        t->n_addresses = 1;
+    } else if (span_eq_nocase(span_str(host), SPAN_LIT("localhost"))) {
+        address_set(&t->addresses[0], AF_INET, "127.0.0.1", port);
+        address_set(&t->addresses[1], AF_INET6, "[::1]", port);
+        t->n_addresses = 2;
+    } else if (address_set(&t->addresses[0], AF_INET, host, port) ||
+               address_set(&t->addresses[0], AF_INET6, host, port)) {
+        t->n_addresses = 1;
+    }
+}
+
+/* Its addresses and the first lines of a request. What it cannot say stays with curl. False: no memory. */
+static bool target_set_plain(struct fetch_target *t, const char *host)
+{
+    char *port = NULL, *path = NULL, *query = NULL;
+    struct buf b;
+    bool clean = true;
+
+    buf_init(&b, 65536);
+    if (curl_url_get(t->url, CURLUPART_PATH, &path, 0) == CURLUE_OK) {
+        if (curl_url_get(t->url, CURLUPART_PORT, &port, CURLU_NO_DEFAULT_PORT) != CURLUE_OK)
+            port = NULL;
+        if (curl_url_get(t->url, CURLUPART_QUERY, &query, 0) != CURLUE_OK)
+            query = NULL;
+        buf_printf(&b, "%s%s%s", path, query ? "?" : "", query ? query : "");
+        for (size_t i = 0; i < b.n; i++)
+            clean = clean && b.p[i] > ' ' && b.p[i] < 0x7f;
+        buf_clear(&b);
+        buf_printf(&b, " %s%s%s HTTP/1.1\r\nHost: %s%s%s\r\nUser-Agent: tollgate\r\n", path, query ? "?" : "",
+                   query ? query : "", host, port ? ":" : "", port ? port : "");
+        if (clean && buf_ok(&b))
+            target_set_addresses(t, host, port ? (uint16_t)strtoul(port, NULL, 10) : 80);
+        t->head_n = b.n;
+        t->head = buf_take(&b);
+    }
+    curl_free(port);
+    curl_free(path);
+    curl_free(query);
+    buf_free(&b);
+    return t->head != NULL;
+}
+
 struct fetch_target *fetch_target_new(const char *base, const char *path, const char *unix_path, const char *ca_file,
                                       unsigned flags, char *why, size_t why_room)
 {
@@ -131,7 +203,8 @@ struct fetch_target *fetch_target_new(const char *base, const char *path, const 
         snprintf(why, why_room, "must begin with https://, http:// or unix:/");
     else if (strcmp(scheme, "http") == 0 && kind != 2 && !t->unix_path && !(flags & FETCH_ALLOW_HTTP))
         snprintf(why, why_room, "plain http beyond this machine needs \"allow_http\": true");
-    ok = !why[0] && target_set_origin(t, scheme, host) && target_set_path(t, path);
+    ok = !why[0] && target_set_origin(t, scheme, host) && target_set_path(t, path) &&
+         (strcmp(scheme, "http") != 0 || target_set_plain(t, host));
     curl_free(scheme);
     curl_free(host);
     if (!ok)
@@ -148,6 +221,7 @@ void fetch_target_free(struct fetch_target *t)
     free(t->path);
     free(t->unix_path);
     free(t->ca_file);
+    free(t->head);
     free(t);
 }
 
@@ -167,6 +241,55 @@ struct fetch_headers *fetch_headers_new(void)
     return h;
 }
 
+bool fetch_line_ok(const char *line)
+{
+    for (const char *p = line; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            return false;
+    return strchr(line, ':') != NULL;
+}
+
+bool fetch_line_is_odd(struct span line)
+{
+    static const struct span names[] = {
+        SPAN_LIT("host"), SPAN_LIT("user-agent"), SPAN_LIT("content-length"), SPAN_LIT("transfer-encoding"),
+        SPAN_LIT("connection"), SPAN_LIT("expect"), SPAN_LIT("te"), SPAN_LIT("upgrade"), SPAN_LIT("trailer"),
+    };
+    const size_t colon = span_find(line, ':');
+    const struct span name = span_first(line, colon), value = span_trim(span_skip(line, colon + 1));
+
+    if (!value.n)    /* to curl "Name:" means that this line shall not be sent */
+        return !span_eq_nocase(name, SPAN_LIT("expect"));
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (span_eq_nocase(name, names[i]))
+            return true;
+    return false;
+}
+
+/* Grown by hand: realloc would leave keys behind in freed memory. */
+static bool headers_add_text(struct fetch_headers *h, struct span line)
+{
+    char *more;
+
+    if (fetch_line_is_odd(line))
+        h->odd = true;
+    if (h->odd || line.p[line.n - 1] == ':')
+        return true;
+    more = malloc(h->text_n + line.n + 2);
+    if (!more)
+        return false;
+    if (h->text_n)
+        memcpy(more, h->text, h->text_n);
+    memcpy(more + h->text_n, line.p, line.n);
+    memcpy(more + h->text_n + line.n, "\r\n", 2);
+    if (h->text)
+        explicit_bzero(h->text, h->text_n);
+    free(h->text);
+    h->text = more;
+    h->text_n += line.n + 2;
+    return true;
+}
+
 bool fetch_headers_add(struct fetch_headers *h, const char *name, struct span value)
 {
     const size_t room = strlen(name) + value.n + 3;
@@ -180,7 +303,7 @@ bool fetch_headers_add(struct fetch_headers *h, const char *name, struct span va
     if (!line)
         return false;
     snprintf(line, room, "%s:%s%.*s", name, value.n ? " " : "", SPAN_FMT(value));
-    more = curl_slist_append(h->list, line);
+    more = headers_add_text(h, span_str(line)) ? curl_slist_append(h->list, line) : NULL;
     explicit_bzero(line, room);
     free(line);
     if (!more)
@@ -196,5 +319,8 @@ void fetch_headers_free(struct fetch_headers *h)
     for (struct curl_slist *s = h->list; s; s = s->next)
         explicit_bzero(s->data, strlen(s->data));
     curl_slist_free_all(h->list);
+    if (h->text)
+        explicit_bzero(h->text, h->text_n);
+    free(h->text);
     free(h);
 }

@@ -4,6 +4,9 @@ libupstream_a_SOURCES = \
 	gateway/upstream/fetch.c gateway/upstream/fetch.h \
 	gateway/upstream/fetch_loop.c gateway/upstream/fetch_loop.h \
 	gateway/upstream/fetch_target.c gateway/upstream/fetch_target.h \
+	gateway/upstream/fetch_plain.c gateway/upstream/fetch_plain.h \
+	gateway/upstream/plain_answer.c gateway/upstream/plain_answer.h \
+	gateway/upstream/plain_pool.c gateway/upstream/plain_pool.h gateway/upstream/list.h \
 	gateway/upstream/engine.c gateway/upstream/engine.h \
 	gateway/upstream/health.c gateway/upstream/health.h \
 	gateway/upstream/provider.c gateway/upstream/provider.h \
