@@ -14,8 +14,9 @@
  *  (4) The queue is bounded: opens by queue_max, settlements by the opens that went before them.
  *  (5) Only the writer thread touches `store`, `kept` and what stands under "writer thread" below.
  *
- * Time: an open is committed at once, with all the opens that are queued by then; so commits are small when it is
- * quiet, and large when there is a crowd. A settlement that nobody waits for may linger for LINGER_MS: it touches three
+ * Time: an open is committed at once, with all the opens that are queued by then, while few come. In a crowd (the last
+ * commit had CROWD opens) it gathers others for at most GATHER_US: pages are written whole, so a commit of 16 costs little
+ * more than one of 4, and the upstream is at work meanwhile. A settlement that nobody waits for may linger for LINGER_MS: it touches three
  * times as many pages as an open, each of which a commit writes to the log whole.
  *
  * A failing disk: the commit is rolled back, its opens are told, its settlements go to `kept`; the ledger is unhealthy
@@ -41,6 +42,9 @@
 #define QUEUE_MAX 8192
 #define BATCH_MAX 256          /* rows a commit: longer transactions only add to the wait of those inside */
 #define BATCH_ENOUGH 64        /* settlements that are worth a commit at once */
+#define CROWD 3                /* opens in one commit: more are sure to come */
+#define GATHER_US 500
+#define GATHER_ENOUGH 32
 #define LINGER_MS 10           /* for company; what a kill may turn from its true cost into its upper bound */
 #define TICK_MS 250            /* how often keys and budgets changed by another process are looked for */
 #define RETRY_FIRST_MS 100
@@ -81,6 +85,8 @@ struct ledger {
     struct list opens, settlements;
     size_t urgent;                 /* of the settlements: somebody waits */
     int64_t oldest_ms;             /* when the settlements began to gather, monotonic */
+    int64_t first_open_us;         /* when the opens did */
+    size_t last_opens;             /* of the last commit */
     bool stop;
     struct ledger_stats stats;     /* healthy is here */
 
@@ -368,6 +374,8 @@ static enum ledger_rc enqueue(struct ledger *l, struct node *n, struct ledger_po
         n->port = port;
     }
     list_add(queue, n);
+    if (queue == &l->opens && queue->n == 1)
+        l->first_open_us = clock_mono_us();
     if (queue == &l->settlements) {
         l->urgent += port != NULL;
         if (queue->n == 1)
@@ -375,7 +383,8 @@ static enum ledger_rc enqueue(struct ledger *l, struct node *n, struct ledger_po
     }
     l->stats.entries++;
     /* The writer sleeps only while there are no opens, nothing urgent, and too few settlements. */
-    if (queue->n == 1 || (queue == &l->settlements && ((port && l->urgent == 1) || queue->n == BATCH_ENOUGH)))
+    if (queue->n == 1 || (queue == &l->opens && queue->n == GATHER_ENOUGH) ||
+        (queue == &l->settlements && ((port && l->urgent == 1) || queue->n == BATCH_ENOUGH)))
         pthread_cond_signal(&l->wake);
     pthread_mutex_unlock(&l->lock);
     return LEDGER_OK;
@@ -531,6 +540,13 @@ static bool settlements_due(const struct ledger *l, int64_t now)
     return l->settlements.n && (l->stop || l->urgent || l->settlements.n >= BATCH_ENOUGH || now >= l->oldest_ms + LINGER_MS);
 }
 
+/* Opens are due at once, or in a crowd when enough have gathered. Locked. */
+static bool opens_due(const struct ledger *l, int64_t now_us)
+{
+    return l->opens.n && (l->stop || l->last_opens < CROWD || l->opens.n >= GATHER_ENOUGH ||
+                          now_us >= l->first_open_us + GATHER_US);
+}
+
 /* Moves entries until the batch has `room`. */
 static void take(struct list *batch, struct list *from, size_t room)
 {
@@ -545,11 +561,13 @@ static void take(struct list *batch, struct list *from, size_t room)
 static struct list take_batch(struct ledger *l)
 {
     struct list batch = { 0 };
+    size_t before;
     bool due;
 
     take(&batch, &l->kept, BATCH_MAX);
     atomic_store(&l->n_kept, l->kept.n);
     pthread_mutex_lock(&l->lock);
+    before = l->opens.n;
     due = !l->kept.head && settlements_due(l, clock_mono_ms());    /* all the kept ones first, keeps (1) */
     take(&batch, &l->opens, due ? batch.n + (BATCH_MAX - batch.n) / 2 : BATCH_MAX);
     if (due) {
@@ -560,13 +578,15 @@ static struct list take_batch(struct ledger *l)
         l->oldest_ms = clock_mono_ms();    /* of what is left, if any: it came in just now */
     }
     take(&batch, &l->opens, BATCH_MAX);
+    if (before > l->opens.n)
+        l->last_opens = before - l->opens.n;
     pthread_mutex_unlock(&l->lock);
     return batch;
 }
 
-static void wait_until(struct ledger *l, int64_t mono_ms)
+static void wait_until(struct ledger *l, int64_t mono_us)
 {
-    struct timespec t = { mono_ms / 1000, mono_ms % 1000 * 1000000 };
+    struct timespec t = { mono_us / 1000000, mono_us % 1000000 * 1000 };
 
     pthread_cond_timedwait(&l->wake, &l->lock, &t);
 }
@@ -578,13 +598,15 @@ static bool wait_for_work(struct ledger *l)
 
     pthread_mutex_lock(&l->lock);
     for (;;) {
-        int64_t now = clock_mono_ms(), until = l->next_tick_ms;
+        int64_t now_us = clock_mono_us(), until_us = l->next_tick_ms * 1000;
 
-        if (l->stop || l->opens.n || settlements_due(l, now) || now >= until)
+        if (l->stop || opens_due(l, now_us) || settlements_due(l, now_us / 1000) || now_us >= until_us)
             break;
-        if (l->settlements.n && l->oldest_ms + LINGER_MS < until)
-            until = l->oldest_ms + LINGER_MS;
-        wait_until(l, until);
+        if (l->opens.n && l->first_open_us + GATHER_US < until_us)
+            until_us = l->first_open_us + GATHER_US;
+        if (l->settlements.n && (l->oldest_ms + LINGER_MS) * 1000 < until_us)
+            until_us = (l->oldest_ms + LINGER_MS) * 1000;
+        wait_until(l, until_us);
     }
     stop = l->stop;
     pthread_mutex_unlock(&l->lock);
@@ -641,7 +663,7 @@ static bool try_again(struct ledger *l)
         deadline = l->stop ? l->stop_ms + l->grace_ms : INT64_MAX;
         if (now >= l->next_try_ms || now >= deadline)
             break;
-        wait_until(l, l->next_try_ms < deadline ? l->next_try_ms : deadline);
+        wait_until(l, (l->next_try_ms < deadline ? l->next_try_ms : deadline) * 1000);
     }
     pthread_mutex_unlock(&l->lock);
 
