@@ -132,7 +132,7 @@ def main():
         h.mock.script("cheap", "bytes=1024")
         plain, stream = h.path("plain.json"), h.path("stream.json")
         h.write("plain.json", {"model": "auto", "messages": [{"role": "user", "content": "x" * 900}]})
-        slow = "mock:chunks=%d,every_ms=50,bytes=24,stamp " % (o.seconds * 20)
+        slow = "mock:chunks=%d,every_ms=500,bytes=24,stamp " % (o.seconds * 4)    # more than it takes: all stay open
         h.write("stream.json", {"model": "auto", "stream": True, "messages": [
             {"role": "user", "content": slow + "x" * 500}]})
         nginx = Nginx(h)
