@@ -62,13 +62,10 @@ engine_test_cli_LDADD = $(ENGINE_TEST_LIBS)
 EXTRA_DIST += engine/models/tiny-random engine/models/tiny-random-k16 engine/models/tiny-flash engine/models/tiny-pro \
 	engine/models/vectors engine/train/README.md $(wildcard $(srcdir)/engine/train/*.py)
 
-# configure CC=clang --enable-fuzz, make, then tests/fuzz/fuzz_safetensors A-COPY-OF-THE-CORPUS
+# tests/fuzz/local.mk says how it is run.
 EXTRA_DIST += tests/fuzz/corpus/safetensors
-if FUZZ
-noinst_PROGRAMS += tests/fuzz/fuzz_safetensors
 FUZZERS += tests/fuzz/fuzz_safetensors
-tests_fuzz_fuzz_safetensors_SOURCES = tests/fuzz/fuzz_safetensors.c
+tests_fuzz_fuzz_safetensors_SOURCES = tests/fuzz/fuzz_safetensors.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_safetensors_CFLAGS = $(ENGINE_TEST_CFLAGS)
 tests_fuzz_fuzz_safetensors_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_safetensors_LDADD = $(ENGINE_LIBS)
-endif

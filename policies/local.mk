@@ -74,13 +74,10 @@ policies_test_plan_SOURCES = policies/test_plan.c policies/testing.h
 policies_test_plan_CFLAGS = $(POLICY_TEST_CFLAGS)
 policies_test_plan_LDADD = $(POLICY_TEST_LIBS) $(TEST_LIBS)
 
-# configure CC=clang --enable-fuzz, make, then tests/fuzz/fuzz_policy -max_len=4096 A-COPY-OF-THE-CORPUS
+# tests/fuzz/local.mk says how it is run.
 EXTRA_DIST += tests/fuzz/corpus/policy/ladder.json tests/fuzz/corpus/policy/local.json
-if FUZZ
-noinst_PROGRAMS += tests/fuzz/fuzz_policy
 FUZZERS += tests/fuzz/fuzz_policy
-tests_fuzz_fuzz_policy_SOURCES = tests/fuzz/fuzz_policy.c policies/testing_drive.h
+tests_fuzz_fuzz_policy_SOURCES = tests/fuzz/fuzz_policy.c $(FUZZ_MAIN) policies/testing_drive.h
 tests_fuzz_fuzz_policy_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_fuzz_fuzz_policy_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_policy_LDADD = libpolicy.a libpricing.a $(BASE_LIBS)
-endif

@@ -31,15 +31,12 @@ pricing_test_estimate_SOURCES = pricing/test_estimate.c pricing/testing.h
 pricing_test_estimate_CFLAGS = $(PRICING_TEST_CFLAGS)
 pricing_test_estimate_LDADD = $(PRICING_TEST_LIBS)
 
-# configure CC=clang --enable-fuzz, make, then tests/fuzz/fuzz_prices -max_len=4096 A-COPY-OF-THE-CORPUS
+# tests/fuzz/local.mk says how it is run.
 EXTRA_DIST += \
 	tests/fuzz/corpus/prices/deepseek.json tests/fuzz/corpus/prices/opus.json \
 	tests/fuzz/corpus/prices/retired.json tests/fuzz/corpus/prices/tiers.json
-if FUZZ
-noinst_PROGRAMS += tests/fuzz/fuzz_prices
 FUZZERS += tests/fuzz/fuzz_prices
-tests_fuzz_fuzz_prices_SOURCES = tests/fuzz/fuzz_prices.c
+tests_fuzz_fuzz_prices_SOURCES = tests/fuzz/fuzz_prices.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_prices_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_fuzz_fuzz_prices_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_prices_LDADD = libpricing.a $(BASE_LIBS)
-endif
