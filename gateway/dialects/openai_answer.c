@@ -193,6 +193,7 @@ static struct openai_tool *tool_at(struct openai_answer *a, size_t index)
     for (; a->n_tools <= index; a->n_tools++) {
         buf_init(&a->tools[a->n_tools].name, 1024);
         buf_init(&a->tools[a->n_tools].arguments, OPENAI_ANSWER_BYTES_MAX);
+        a->tools[a->n_tools].custom = false;
     }
     return &a->tools[index];
 }

@@ -73,14 +73,10 @@ static enum transport read_whole(struct attempt *a, int status)
 }
 
 /* A stream is whole when its terminal event or a finish reason has come (Portkey-AI/gateway#1797: a cut stream ended as
- * a clean 200). An error event after the 200 is the provider's failure, with status 0 in its place. */
+ * a clean 200). An error event after the 200 is the provider's failure: its words tell the class (failure.c). */
 static enum transport judge_stream_end(struct attempt *a)
 {
-    if (a->answer.has_error) {
-        a->outcome.status = 0;
-        return TRANSPORT_OK;
-    }
-    return a->got_done || a->answer.finish != FINISH_NONE ? TRANSPORT_OK : TRANSPORT_TRUNCATED;
+    return a->answer.has_error || a->got_done || a->answer.finish != FINISH_NONE ? TRANSPORT_OK : TRANSPORT_TRUNCATED;
 }
 
 static bool try_next_key(struct attempt *a, int status);
