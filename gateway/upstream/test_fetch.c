@@ -75,7 +75,7 @@ static void the_body_goes_out_byte_for_byte_from_its_spans(void **state)
 {
     static const size_t sizes[] = { 10, 3000, FETCH_COPY_MAX, FETCH_COPY_MAX + 1, 3000000 };
     struct bench b;
-    struct fetch_target *t = target(w.http);
+    struct fetch_target *t = target(w.base);
     struct buf got;
 
     (void)state;
@@ -118,7 +118,7 @@ static void the_body_goes_out_byte_for_byte_from_its_spans(void **state)
 static void headers_are_the_prepared_ones_and_the_calls_own(void **state)
 {
     struct bench b;
-    struct fetch_target *t = target(w.http);
+    struct fetch_target *t = target(w.base);
     struct fetch_headers *h = fetch_headers_new();
     struct fetch_spec s;
     struct span body;
@@ -157,7 +157,7 @@ static void headers_are_the_prepared_ones_and_the_calls_own(void **state)
 static void one_head_is_told_although_a_103_comes_first(void **state)
 {
     struct bench b;
-    struct fetch_target *t = target(w.http);
+    struct fetch_target *t = target(w.base);
     struct call c;
 
     (void)state;
@@ -174,7 +174,7 @@ static void one_head_is_told_although_a_103_comes_first(void **state)
 static void an_error_status_is_an_answer_like_any(void **state)
 {
     struct bench b;
-    struct fetch_target *t = target(w.http);
+    struct fetch_target *t = target(w.base);
     struct call c;
 
     (void)state;
@@ -190,7 +190,7 @@ static void an_error_status_is_an_answer_like_any(void **state)
 static void a_redirect_is_not_followed(void **state)
 {
     struct bench b;
-    struct fetch_target *t = target(w.http);
+    struct fetch_target *t = target(w.base);
     char words[256];
     struct call c;
     long before, after;
@@ -296,7 +296,7 @@ static void each_fault_has_its_end(void **state)
 static void a_body_above_its_cap_is_too_large(void **state)
 {
     struct bench b;
-    struct fetch_target *t = target(w.http);
+    struct fetch_target *t = target(w.base);
     struct fetch_spec s;
     struct span body;
     struct call c;
@@ -428,7 +428,7 @@ static void each_wait_has_its_own_time_out(void **state)
         { "first byte just in time", "body_ms=100", false, 1000, 50, 0, FETCH_OK, 100000 },
     };
     struct bench b;
-    struct fetch_target *t = target(w.http);
+    struct fetch_target *t = target(w.base);
 
     (void)state;
     bench_open(&b, NULL);
@@ -594,7 +594,7 @@ static void one_send_on_a_dead_kept_connection_is_made_good(void **state)
 {
     static const char lines[] = "bytes=5\ncut=-2\nbytes=6\ncut=-2\ncut=-2";
     struct bench b;
-    struct fetch_target *t = target(w.http);
+    struct fetch_target *t = target(w.base);
     struct fetch_spec s;
     struct span body;
     struct call c;
@@ -636,7 +636,7 @@ static void what_is_sent_again_is_sent_whole(void **state)
 {
     static const char lines[] = "bytes=5\ncut=-2\nbytes=6";
     struct bench b;
-    struct fetch_target *t = target(w.http);
+    struct fetch_target *t = target(w.base);
     struct fetch_spec s;
     struct span parts[2];
     char *text = malloc(100000);
@@ -795,5 +795,9 @@ int main(void)
         cmocka_unit_test(a_lookup_leaves_no_event_behind),
     };
 
-    return cmocka_run_group_tests(tests, world_open, world_close);
+    int failed = cmocka_run_group_tests_name("plain", tests, world_open, world_close);
+
+    w.over_tls = true;
+    failed += cmocka_run_group_tests_name("over TLS, by curl", tests, world_open, world_close);
+    return failed;
 }

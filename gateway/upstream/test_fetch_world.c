@@ -215,6 +215,7 @@ int world_open(void **state)
     snprintf(w.http, sizeof(w.http), "http://%.100s/v1", w.mock.listens[0]);
     snprintf(w.https, sizeof(w.https), "https://localhost%.100s/v1", strchr(w.mock.listens[1], ':'));
     snprintf(w.local, sizeof(w.local), "unix:%s/s.sock", w.dir);
+    w.base = w.over_tls ? w.https : w.http;
     snprintf(w.ca, sizeof(w.ca), "%s/ca.pem", w.dir);
     return 0;
 }

@@ -26,6 +26,8 @@ struct world {
     char dir[64];
     struct mock_run mock;
     char http[160], https[160], local[160];    /* bases */
+    const char *base;                            /* http, or https in the second round: plain upstreams go without curl */
+    bool over_tls;                               /* chosen before world_open */
     char ca[128];
 };
 extern struct world w;
