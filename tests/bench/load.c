@@ -50,7 +50,7 @@ struct load {
     size_t request_n;
     int ep, connections;
     double seconds, rate;
-    int streams;
+    int streams, begun;
     struct conn *conns;
     int64_t start_ns, end_ns, next_ns;
     uint32_t *samples_us;
@@ -296,7 +296,7 @@ static void on_event(struct load *l, struct conn *c)
         watch(l, c, EPOLLIN);
     }
     if (c->state == IDLE) {
-        if (l->start_ns && l->rate <= 0 && now_ns() < l->end_ns)
+        if (l->start_ns && l->rate <= 0 && !l->streams && now_ns() < l->end_ns)
             begin(l, c, now_ns());
         else if (l->start_ns) {    /* TLS tickets, or a close */
             char byte[256];
@@ -337,6 +337,16 @@ static void send_due(struct load *l)
     }
 }
 
+/* Streams begin evenly over the first second: all at once would measure one burst, again and again. */
+static void begin_streams(struct load *l)
+{
+    const int64_t now = now_ns();
+
+    for (; l->begun < l->connections && now >= l->start_ns + l->begun * (1000000000 / l->connections); l->begun++)
+        if (l->conns[l->begun].state == IDLE)
+            begin(l, &l->conns[l->begun], now);
+}
+
 static int all_ready(const struct load *l)
 {
     for (int i = 0; i < l->connections; i++)
@@ -363,13 +373,15 @@ static void run(struct load *l)
         turn(l, 10);
     l->start_ns = l->next_ns = now_ns();
     l->end_ns = l->start_ns + (int64_t)(l->seconds * 1e9);
-    for (int i = 0; l->rate <= 0 && i < l->connections; i++)
+    for (int i = 0; l->rate <= 0 && !l->streams && i < l->connections; i++)
         if (l->conns[i].state == IDLE)
             begin(l, &l->conns[i], now_ns());
     while (now_ns() < l->end_ns) {
         if (l->rate > 0)
             send_due(l);
-        turn(l, l->rate > 0 ? 1 : 100);
+        else if (l->streams)
+            begin_streams(l);
+        turn(l, l->rate > 0 || l->begun < l->connections ? 1 : 100);
     }
     l->end_ns = now_ns();
 }
