@@ -11,6 +11,7 @@ libgateway_a_SOURCES = \
 	gateway/server/admin.c gateway/server/admin.h \
 	gateway/server/connection.c gateway/server/connection.h \
 	gateway/server/metrics.c gateway/server/metrics.h \
+	gateway/server/stream.c gateway/server/stream.h \
 	gateway/server/tls.c gateway/server/tls.h \
 	gateway/server/worker.c gateway/server/worker.h \
 	gateway/request/endpoint.c gateway/request/endpoint.h \

@@ -1,22 +1,20 @@
 /* connection.c - see connection.h. Refuses to know what a request means.
  *
- * Bufferevent callbacks are deferred by libevent (BEV_OPT_DEFER_CALLBACKS), so that nothing here runs inside a call
- * that we made ourselves, and a connection may be freed from its own callbacks. A handler may end a request inside
- * on_head or on_body; the reading loop looks at the state again after each call. */
+ * The stream's callbacks come from the loop, so nothing here runs inside a call that we made ourselves, and a connection
+ * may be freed from its own callbacks. A handler may end a request inside on_head or on_body; the reading loop looks at
+ * the state again after each call. */
 #include "gateway/server/connection.h"
 
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/bufferevent_ssl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
 #include "base/buf.h"
+#include "gateway/server/stream.h"
 
 #define READ_HIGH 65536u        /* bytes of input that may wait in us; more stays in the kernel */
 #define DISCARD_MAX 65536u      /* rest of a refused body that is read and dropped rather than the connection closed */
@@ -28,8 +26,7 @@ enum connection_state { CONN_HEAD, CONN_BODY, CONN_DISCARD, CONN_REPLY, CONN_CLO
 struct connection {
     struct connection *next, **at;
     struct connection_list *list;
-    struct bufferevent *bev;
-    struct event *closed;       /* EV_CLOSED on the descriptor */
+    struct stream *stream;
     struct event *timer;
     const struct connection_limits *limits;
     const struct connection_handler *handler;
@@ -92,8 +89,7 @@ static void drop(struct connection *c)
         c->request = NULL;
     }
     event_del(c->timer);
-    event_del(c->closed);
-    bufferevent_disable(c->bev, EV_READ | EV_WRITE);
+    stream_stop(c->stream);
     if (c->depth == 0)
         connection_destroy(c);
 }
@@ -105,8 +101,7 @@ static void connection_destroy(struct connection *c)
         c->next->at = c->at;
     c->list->n--;
     event_free(c->timer);
-    event_free(c->closed);
-    bufferevent_free(c->bev);
+    stream_free(c->stream);
     buf_free(&c->head_text);
     free(c->head);
     free(c);
@@ -121,7 +116,7 @@ void connection_free(struct connection *c)
 
 static struct evbuffer *output(const struct connection *c)
 {
-    return bufferevent_get_output(c->bev);
+    return stream_output(c->stream);
 }
 
 size_t connection_output_bytes(const struct connection *c)
@@ -150,7 +145,7 @@ void connection_send_head(struct connection *c, int status, struct span fields, 
                       !(c->pending && rest_ends_it(c)) &&
                       (!c->limits->requests_per_connection || c->requests + 1 < c->limits->requests_per_connection);
 
-    /* Head and a small body in one run of memory: libevent gives each run its own TLS record and system call. */
+    /* Head and a small body in one run of memory, so that the stream need not join them for their TLS record. */
     evbuffer_expand(out, fields.n + 256 + (length > 0 && length < SMALL_BODY ? (size_t)length : 0));
     c->head_sent = true;
     c->reply_chunked = length < 0 && (!c->head || c->head->minor == 1);
@@ -194,7 +189,7 @@ static void next_request(struct connection *c)
     c->head_sent = false;
     c->body_done = false;
     c->was_full = false;
-    set_timer(c, evbuffer_get_length(bufferevent_get_input(c->bev)) ? c->limits->head_ms : c->limits->keepalive_ms);
+    set_timer(c, evbuffer_get_length(stream_input(c->stream)) ? c->limits->head_ms : c->limits->keepalive_ms);
     if (c->depth == 0)
         read_more(c);    /* a pipelined head may be here already; inside our own calls the loop sees the state */
 }
@@ -239,13 +234,7 @@ static void closing(struct connection *c)
 {
     c->state = CONN_CLOSING;
     set_timer(c, connection_output_bytes(c) ? 30000 : LINGER_MS);
-    if (connection_output_bytes(c) == 0) {
-        SSL *ssl = bufferevent_openssl_get_ssl(c->bev);
-
-        if (ssl)
-            SSL_shutdown(ssl);    /* sends close_notify; the kernel buffers it */
-        shutdown(bufferevent_getfd(c->bev), SHUT_WR);
-    }
+    stream_shutdown(c->stream);
 }
 
 /* ---- reading ---- */
@@ -296,7 +285,7 @@ static bool keep_head(struct connection *c, struct span text)
 
 static void begin_request(struct connection *c)
 {
-    struct evbuffer *in = bufferevent_get_input(c->bev);
+    struct evbuffer *in = stream_input(c->stream);
 
     c->continued = false;
     c->body_left = c->head->has_length ? c->head->length : 0;
@@ -318,7 +307,7 @@ static void begin_request(struct connection *c)
 /* False: no whole head yet, or the connection is no longer to be read from. */
 static bool read_head(struct connection *c)
 {
-    struct evbuffer *in = bufferevent_get_input(c->bev);
+    struct evbuffer *in = stream_input(c->stream);
     const size_t most = c->limits->header_bytes ? c->limits->header_bytes : 65536;
     size_t n = evbuffer_get_length(in), used = 0;
     struct http1_error err = { 400, "bad request" };
@@ -360,7 +349,7 @@ static bool read_head(struct connection *c)
 /* Takes what is there of the body. False: wait for more. */
 static bool read_body(struct connection *c)
 {
-    struct evbuffer *in = bufferevent_get_input(c->bev);
+    struct evbuffer *in = stream_input(c->stream);
     struct evbuffer_iovec v;
     struct span data = SPAN_NONE;
     struct http1_error err = { 400, "bad body" };
@@ -403,7 +392,7 @@ static void read_more(struct connection *c)
     while (again && !c->dead) {
         switch (c->state) {
         case CONN_HEAD:
-            if (c->list->draining && evbuffer_get_length(bufferevent_get_input(c->bev)) == 0) {
+            if (c->list->draining && evbuffer_get_length(stream_input(c->stream)) == 0) {
                 closing(c);
                 again = false;
             } else {
@@ -418,30 +407,30 @@ static void read_more(struct connection *c)
             again = false;    /* what comes now is the next request's: it waits, bounded by READ_HIGH */
             break;
         case CONN_CLOSING:
-            evbuffer_drain(bufferevent_get_input(c->bev), SIZE_MAX);
+            evbuffer_drain(stream_input(c->stream), evbuffer_get_length(stream_input(c->stream)));
             again = false;
             break;
         }
     }
+    if (!c->dead)
+        stream_input_taken(c->stream);
     leave(c);
 }
 
 /* ---- events ---- */
 
-static void on_read(struct bufferevent *bev, void *arg)
+static void on_read(void *arg)
 {
-    (void)bev;
     read_more(arg);
 }
 
-static void on_write(struct bufferevent *bev, void *arg)
+static void on_written(void *arg)
 {
     struct connection *c = arg;
 
-    (void)bev;
     enter(c);
     if (c->state == CONN_CLOSING && connection_output_bytes(c) == 0) {
-        closing(c);
+        set_timer(c, LINGER_MS);
     } else if (c->was_full && connection_output_bytes(c) <= CONNECTION_LOW) {
         c->was_full = false;
         if (c->pending)
@@ -450,19 +439,12 @@ static void on_write(struct bufferevent *bev, void *arg)
     leave(c);
 }
 
-static void on_event(struct bufferevent *bev, short what, void *arg)
+static void on_closed(void *arg)
 {
-    (void)bev;
-    if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR))
-        drop(arg);
-}
-
-static void on_closed(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
     drop(arg);
 }
+
+static const struct stream_callbacks stream_callbacks = { on_read, on_written, on_closed };
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -471,7 +453,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     enter(c);
-    if (c->state == CONN_HEAD && evbuffer_get_length(bufferevent_get_input(c->bev)))
+    if (c->state == CONN_HEAD && evbuffer_get_length(stream_input(c->stream)))
         bad(c, 408, "the request head took too long");
     else if (c->state == CONN_BODY)
         bad(c, 408, "the request body took too long");
@@ -484,41 +466,23 @@ struct connection *connection_new(struct event_base *base, evutil_socket_t fd, s
                                   struct connection_list *list, const struct connection_limits *limits,
                                   const struct connection_handler *handler, void *ctx)
 {
-    const int options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
     struct connection *c = calloc(1, sizeof *c);
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
     const int on = 1;
 
-    if (!c) {
-        evutil_closesocket(fd);
-        return NULL;
-    }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);    /* without it: 44 ms a request (choices, measured) */
-    if (getpeername(fd, (struct sockaddr *)&ss, &len) == 0)
+    if (c && getpeername(fd, (struct sockaddr *)&ss, &len) == 0)
         getnameinfo((struct sockaddr *)&ss, len, c->peer, sizeof c->peer, NULL, 0, NI_NUMERICHOST);
-    if (ssl_ctx) {
-        SSL *ssl = SSL_new(ssl_ctx);
-
-        c->bev = ssl ? bufferevent_openssl_socket_new(base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, options) : NULL;
-        if (!c->bev && ssl)
-            SSL_free(ssl);
-        if (c->bev)
-            bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
-    } else {
-        c->bev = bufferevent_socket_new(base, fd, options);
-    }
-    c->timer = event_new(base, -1, 0, on_timer, c);
-    c->closed = event_new(base, fd, EV_CLOSED, on_closed, c);
-    if (!c->bev || !c->timer || !c->closed) {
-        if (c->bev)
-            bufferevent_free(c->bev);
-        else
-            evutil_closesocket(fd);
-        if (c->timer)
+    if (c)
+        c->timer = event_new(base, -1, 0, on_timer, c);
+    if (c && c->timer)
+        c->stream = stream_new(base, fd, ssl_ctx, READ_HIGH, &stream_callbacks, c);
+    else
+        evutil_closesocket(fd);
+    if (!c || !c->stream) {
+        if (c && c->timer)
             event_free(c->timer);
-        if (c->closed)
-            event_free(c->closed);
         free(c);
         return NULL;
     }
@@ -533,11 +497,6 @@ struct connection *connection_new(struct event_base *base, evutil_socket_t fd, s
         c->next->at = &c->next;
     list->first = c;
     list->n++;
-    bufferevent_setcb(c->bev, on_read, on_write, on_event, c);
-    bufferevent_setwatermark(c->bev, EV_READ, 0, READ_HIGH);
-    bufferevent_setwatermark(c->bev, EV_WRITE, CONNECTION_LOW, 0);
-    bufferevent_enable(c->bev, EV_READ | EV_WRITE);
-    event_add(c->closed, NULL);
     set_timer(c, limits->head_ms);
     return c;
 }
@@ -569,7 +528,7 @@ void connection_set_limits(struct connection *c, const struct connection_limits 
 
 void connection_drain(struct connection *c)
 {
-    if (c->state == CONN_HEAD && evbuffer_get_length(bufferevent_get_input(c->bev)) == 0)
+    if (c->state == CONN_HEAD && evbuffer_get_length(stream_input(c->stream)) == 0)
         closing(c);
 }
 
