@@ -15,7 +15,7 @@ libbase_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 
 BASE_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 BASE_TESTS = base/test_span base/test_arena base/test_buf base/test_log base/test_problem base/test_json \
-	base/test_jscan base/test_jval base/test_jschema base/test_http1
+	base/test_jscan base/test_jval base/test_jschema base/test_http1 base/test_http1_answer
 check_PROGRAMS += $(BASE_TESTS)
 TESTS += $(BASE_TESTS)
 base_test_span_SOURCES = base/test_span.c
@@ -48,3 +48,6 @@ base_test_jschema_LDADD = $(BASE_LIBS) $(TEST_LIBS)
 base_test_http1_SOURCES = base/test_http1.c base/test_http1_vectors.h
 base_test_http1_CFLAGS = $(BASE_TEST_CFLAGS)
 base_test_http1_LDADD = $(BASE_LIBS) $(TEST_LIBS)
+base_test_http1_answer_SOURCES = base/test_http1_answer.c
+base_test_http1_answer_CFLAGS = $(BASE_TEST_CFLAGS)
+base_test_http1_answer_LDADD = $(BASE_LIBS) $(TEST_LIBS)

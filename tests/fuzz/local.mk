@@ -5,10 +5,14 @@ FUZZ_MAIN = tests/fuzz/fuzz.h
 else
 FUZZ_MAIN = tests/fuzz/fuzz.h tests/fuzz/replay.c
 endif
-FUZZERS += tests/fuzz/fuzz_http1 tests/fuzz/fuzz_jscan
+FUZZERS += tests/fuzz/fuzz_http1 tests/fuzz/fuzz_http1_response tests/fuzz/fuzz_jscan
 tests_fuzz_fuzz_http1_SOURCES = tests/fuzz/fuzz_http1.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_http1_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_http1_LDADD = $(BASE_LIBS)
+tests_fuzz_fuzz_http1_response_SOURCES = tests/fuzz/fuzz_http1_response.c gateway/upstream/plain_answer.c \
+	gateway/upstream/plain_answer.h gateway/upstream/fetch.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_http1_response_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_http1_response_LDADD = $(BASE_LIBS)
 tests_fuzz_fuzz_jscan_SOURCES = tests/fuzz/fuzz_jscan.c base/test_jwalk.c base/test_jwalk.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_jscan_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_fuzz_fuzz_jscan_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
@@ -16,7 +20,7 @@ tests_fuzz_fuzz_jscan_LDADD = $(BASE_LIBS)
 check_PROGRAMS += $(FUZZERS)
 dist_check_SCRIPTS += tests/fuzz/replay.sh tests/layers.sh
 TESTS += tests/fuzz/replay.sh tests/layers.sh
-EXTRA_DIST += tests/fuzz/run.sh tests/fuzz/corpus tests/fuzz/http1.dict tests/fuzz/jscan.dict tests/sizes.sh
+EXTRA_DIST += tests/fuzz/run.sh tests/fuzz/corpus tests/fuzz/http1.dict tests/fuzz/http1_response.dict tests/fuzz/jscan.dict tests/sizes.sh
 
 FUZZ_SECONDS = 30
 .PHONY: fuzz bench-parse sizes
