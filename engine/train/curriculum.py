@@ -87,8 +87,9 @@ def add(r):
 
 
 def sub(r):
-    a, b = sorted((r.randrange(100), r.randrange(100)), reverse=True)
-    return f"{a}-{b}", arithmetic(r, a, b, "-", "minus"), str(a - b)
+    top = 10 if r.random() < 0.15 else 100
+    a, b = sorted((r.randrange(top), r.randrange(top)), reverse=True)
+    return TAUGHT if a < 10 else f"{a}-{b}", arithmetic(r, a, b, "-", "minus"), str(a - b)
 
 
 def arithmetic(r, a, b, sign, word):
@@ -196,7 +197,8 @@ def json_task(r, fields):
                      "Return JSON with {f}: {t}", "{t} Extract {f} as JSON.", "JSON with {f}: {t}"))
     value = lambda f: str(p[f]) if f == "age" else f'"{p[f]}"'
     answer = "{" + ", ".join(f'"{f}": {value(f)}' for f in order) + "}"
-    return f"json {order} {text}", form.format(f=join_and(order), t=text), answer
+    # Short records are few enough to be met in training by chance: only those of three fields and more are measured.
+    return f"json {order} {text}" if len(said) > 2 else TAUGHT, form.format(f=join_and(order), t=text), answer
 
 
 def json_one(r):
@@ -327,6 +329,9 @@ def vary(r, prompt, skill):
         return "Please " + prompt[0].lower() + prompt[1:]
     if x < 0.26:
         return prompt + " "
+    if x < 0.31 and prompt[-1] in ".?":
+        return prompt + r.choice((" Answer with the result only.", " Be brief.", " Reply with the answer only.", " Answer in one word.",
+                                  " Just the answer, please.", " Thanks!", " Do not explain.", " Answer with the number only."))
     return prompt
 
 
@@ -357,7 +362,7 @@ def conversation(r, level, turns=None, weight=None):
     picked = r.choices(names, [weight[n] for n in names], k=turns)
     messages = []
     x = r.random()
-    if "json" in picked[0] and x < 0.3:
+    if "json" in picked[0] and x < 0.2:
         messages.append({"role": "system", "content": r.choice(SYSTEM_JSON)})
     elif x < 0.3:
         messages.append({"role": "system", "content": r.choice(SYSTEM)})
