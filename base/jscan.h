@@ -62,6 +62,8 @@ bool jiter_next(struct jiter *it);
 
 /* The value of a member by its unescaped name; SPAN_NONE when absent or `obj` is no object. */
 struct span jval_get(struct span obj, const char *name);
+/* Several members in one pass over the object: out[i] is the value of names[i] (none empty), SPAN_NONE where absent. */
+void jval_members(struct span obj, const char *const *names, size_t n, struct span *out);
 /* Does a raw key or string body equal `text` once its escapes are undone? */
 bool jraw_is(struct span raw, const char *text);
 /* The bytes between the quotes of a string value, escapes untouched; SPAN_NONE when it is no string. */

@@ -135,6 +135,27 @@ bool jiter_next(struct jiter *it)
     return true;
 }
 
+void jval_members(struct span obj, const char *const *names, size_t n, struct span *out)
+{
+    struct jiter it = jiter_begin(obj);
+
+    for (size_t i = 0; i < n; i++)
+        out[i] = SPAN_NONE;
+    while (it.in_object && jiter_next(&it)) {
+        const bool escaped = memchr(it.key.p, '\\', it.key.n) != NULL;
+
+        for (size_t i = 0; i < n; i++) {
+            /* Most names differ in length or first byte: told without a call. */
+            if (!escaped && (strlen(names[i]) != it.key.n || names[i][0] != it.key.p[0]))
+                continue;
+            if (jraw_is(it.key, names[i])) {
+                out[i] = it.value;
+                break;
+            }
+        }
+    }
+}
+
 struct span jval_get(struct span obj, const char *name)
 {
     struct jiter it = jiter_begin(obj);

@@ -232,81 +232,91 @@ static bool take_tool_calls(struct openai_answer *a, struct span calls, bool fir
     return true;
 }
 
+enum { M_CONTENT, M_REFUSAL, M_REASONING_CONTENT, M_REASONING, M_TOOL_CALLS, M_MEMBERS };
+
 static bool take_message(struct openai_answer *a, struct span message, bool first_choice)
 {
-    const struct span reasoning = jval_get(message, "reasoning_content");
-    const struct span other = reasoning.p ? reasoning : jval_get(message, "reasoning");
+    static const char *const names[M_MEMBERS] = { "content", "refusal", "reasoning_content", "reasoning", "tool_calls" };
+    struct span m[M_MEMBERS];
+    struct span reasoning;
 
-    if (jval_raw(other).n) {
+    jval_members(message, names, M_MEMBERS, m);
+    reasoning = jval_raw(m[M_REASONING_CONTENT].p ? m[M_REASONING_CONTENT] : m[M_REASONING]);
+    if (reasoning.n) {
         a->has_piece = true;
-        a->generated_bytes += (int64_t)jval_raw(other).n;
+        a->generated_bytes += (int64_t)reasoning.n;
     }
-    if (first_choice && jval_raw(jval_get(message, "refusal")).n) {
+    if (first_choice && jval_raw(m[M_REFUSAL]).n) {
         a->has_piece = true;
-        a->generated_bytes += (int64_t)jval_raw(jval_get(message, "refusal")).n;
-        if (!add_string(&a->refusal, jval_get(message, "refusal")))
+        a->generated_bytes += (int64_t)jval_raw(m[M_REFUSAL]).n;
+        if (!add_string(&a->refusal, m[M_REFUSAL]))
             return false;
     }
-    return take_content(a, jval_get(message, "content"), first_choice) &&
-           take_tool_calls(a, jval_get(message, "tool_calls"), first_choice);
+    return take_content(a, m[M_CONTENT], first_choice) && take_tool_calls(a, m[M_TOOL_CALLS], first_choice);
 }
 
-static bool read_completion(struct openai_answer *a, struct span json, const struct quirks *q, const char *part)
+static bool read_choice(struct openai_answer *a, struct span choice, bool chunk)
 {
-    const struct span choices = jval_get(json, "choices");
-    const struct span usage = jval_get(json, "usage");
+    static const char *const names[] = { "index", "message", "delta", "finish_reason" };
+    struct span m[4];
+    int64_t index = 0;
 
-    if (jval_type(jval_get(json, "model")) == JTYPE_STRING)
-        copy_string(a->model, sizeof a->model, jval_get(json, "model"));
-    if (jval_type(jval_get(json, "service_tier")) == JTYPE_STRING)
-        copy_string(a->service_tier, sizeof a->service_tier, jval_get(json, "service_tier"));
-    if (jval_type(usage) == JTYPE_OBJECT)
-        read_usage(a, usage, q);
-    if (jval_type(choices) != JTYPE_ARRAY)
+    if (jval_type(choice) != JTYPE_OBJECT)
         return false;
-    for (struct jiter it = jiter_begin(choices); jiter_next(&it);) {
-        const struct span finish = jval_get(it.value, "finish_reason");
-        int64_t index = 0;
-
-        if (jval_type(it.value) != JTYPE_OBJECT)
-            return false;
-        count_of(it.value, "index", &index);
-        if (!take_message(a, jval_get(it.value, part), index == 0))
-            return false;
-        if (index == 0 && jval_type(finish) == JTYPE_STRING)
-            a->finish = finish_of(finish);
-    }
+    jval_members(choice, names, 4, m);
+    if (jval_type(m[0]) == JTYPE_NUMBER)
+        jval_int(m[0], &index);
+    if (!take_message(a, m[chunk ? 2 : 1], index == 0))
+        return false;
+    if (index == 0 && jval_type(m[3]) == JTYPE_STRING)
+        a->finish = finish_of(m[3]);
     return true;
 }
 
-static bool is_error(struct span json)
-{
-    const struct span error = jval_get(json, "error");
-    const struct span object = jval_raw(jval_get(json, "object"));
+enum { A_MODEL, A_TIER, A_USAGE, A_CHOICES, A_ERROR, A_OBJECT, A_MEMBERS };
 
-    return (error.p && jval_type(error) != JTYPE_NULL) || (object.p && jraw_is(object, "error"));
+static bool is_error(const struct span m[A_MEMBERS])
+{
+    const struct span object = jval_raw(m[A_OBJECT]);
+
+    return (m[A_ERROR].p && jval_type(m[A_ERROR]) != JTYPE_NULL) || (object.p && jraw_is(object, "error"));
+}
+
+static bool read_any(struct openai_answer *a, struct span json, const struct quirks *q, bool chunk)
+{
+    static const char *const names[A_MEMBERS] = { "model", "service_tier", "usage", "choices", "error", "object" };
+    struct span m[A_MEMBERS];
+
+    if (jval_type(json) != JTYPE_OBJECT)
+        return false;
+    jval_members(json, names, A_MEMBERS, m);
+    if (is_error(m)) {
+        openai_answer_read_error(a, json, true);
+        return true;
+    }
+    /* In a stream both are the same in every chunk. */
+    if (!a->model[0] && jval_type(m[A_MODEL]) == JTYPE_STRING)
+        copy_string(a->model, sizeof a->model, m[A_MODEL]);
+    if (!a->service_tier[0] && jval_type(m[A_TIER]) == JTYPE_STRING)
+        copy_string(a->service_tier, sizeof a->service_tier, m[A_TIER]);
+    if (jval_type(m[A_USAGE]) == JTYPE_OBJECT)
+        read_usage(a, m[A_USAGE], q);
+    if (jval_type(m[A_CHOICES]) != JTYPE_ARRAY)
+        return false;
+    for (struct jiter it = jiter_begin(m[A_CHOICES]); jiter_next(&it);)
+        if (!read_choice(a, it.value, chunk))
+            return false;
+    return true;
 }
 
 bool openai_answer_read_whole(struct openai_answer *a, struct span json, const struct quirks *q)
 {
-    if (jval_type(json) != JTYPE_OBJECT)
-        return false;
-    if (is_error(json)) {
-        openai_answer_read_error(a, json, true);
-        return true;
-    }
-    return read_completion(a, json, q, "message");
+    return read_any(a, json, q, false);
 }
 
 bool openai_answer_read_chunk(struct openai_answer *a, struct span json, const struct quirks *q)
 {
-    if (jval_type(json) != JTYPE_OBJECT)
-        return false;
-    if (is_error(json)) {
-        openai_answer_read_error(a, json, true);
-        return true;
-    }
-    return read_completion(a, json, q, "delta");
+    return read_any(a, json, q, true);
 }
 
 void openai_answer_read_error(struct openai_answer *a, struct span body, bool scanned)

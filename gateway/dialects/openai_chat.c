@@ -226,6 +226,8 @@ enum role { ROLE_UNKNOWN, ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT, ROLE_TOOL };
 
 static enum role role_of(struct span raw)
 {
+    if (!raw.p)
+        return ROLE_UNKNOWN;
     if (jraw_is(raw, "user"))
         return ROLE_USER;
     if (jraw_is(raw, "assistant"))
@@ -239,29 +241,27 @@ static enum role role_of(struct span raw)
 
 static bool parse_message(struct parse *p, struct span message)
 {
-    const struct span role_value = jval_get(message, "role");
-    const struct span content = jval_get(message, "content");
-    const struct span calls = jval_get(message, "tool_calls");
-    const enum jtype type = jval_type(content);
+    static const char *const names[] = { "role", "content", "tool_calls", "tool_call_id", "name" };
+    struct span m[5], content;
     enum role role;
 
     if (jval_type(message) != JTYPE_OBJECT)
         return want(p, "", "must be an object with \"role\" and \"content\"");
-    if (jval_type(role_value) != JTYPE_STRING)
-        return want(p, "role", "must be one of system, developer, user, assistant, tool");
-    p->role = jval_raw(role_value);
+    jval_members(message, names, 5, m);
+    content = m[1];
+    p->role = jval_raw(m[0]);
     role = role_of(p->role);
     if (role == ROLE_UNKNOWN)
         return want(p, "role", "must be one of system, developer, user, assistant, tool");
     if (role == ROLE_USER)
         p->chat->n_user_turns++;
-    if (role == ROLE_TOOL && jraw_is(p->role, "tool") && jval_type(jval_get(message, "tool_call_id")) != JTYPE_STRING)
+    if (role == ROLE_TOOL && jraw_is(p->role, "tool") && jval_type(m[3]) != JTYPE_STRING)
         return want(p, "tool_call_id", "must be the id of the tool call that this message answers");
-    if (!check_type(p, "name", jval_get(message, "name"), JTYPE_STRING, "must be a string"))
+    if (!check_type(p, "name", m[4], JTYPE_STRING, "must be a string"))
         return false;
-    if (role == ROLE_ASSISTANT && !parse_tool_calls(p, calls))
+    if (role == ROLE_ASSISTANT && !parse_tool_calls(p, m[2]))
         return false;
-    if (type == JTYPE_STRING || type == JTYPE_ARRAY)
+    if (jval_type(content) == JTYPE_STRING || jval_type(content) == JTYPE_ARRAY)
         return parse_content(p, content);
     if (is_null(content) && (role == ROLE_ASSISTANT || jraw_is(p->role, "function")))
         return true;    /* an assistant turn of tool calls alone, a refusal, audio */
