@@ -887,6 +887,8 @@ void request_abandon_all(struct worker *w)
         r->conn = NULL;
         if (r->step == STEP_DRIVE)
             drive(r, &ev);
+        else if (r->step == STEP_BODY)
+            finish_refused(r, 503);
         maybe_done(r);
         if (r->step != STEP_DONE)
             request_done(r);

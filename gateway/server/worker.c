@@ -333,9 +333,9 @@ bool worker_start(struct worker *w)
 void worker_free(struct worker *w)
 {
     stop_listening(w);
+    request_abandon_all(w);    /* first: who is cut by us did not leave */
     while (w->connections.first)
         connection_free(w->connections.first);
-    request_abandon_all(w);
     if (w->fetch)
         fetch_free(w->fetch);
     if (w->dying_event)
