@@ -312,10 +312,11 @@ static void on_event(struct load *l, struct conn *c)
         read_on(l, c);
 }
 
-static void turn(struct load *l, int ms)
+static void turn(struct load *l, int64_t wait_ns)
 {
+    const struct timespec wait = { wait_ns / 1000000000, wait_ns % 1000000000 };
     struct epoll_event events[256];
-    const int n = epoll_wait(l->ep, events, 256, ms);
+    const int n = epoll_pwait2(l->ep, events, 256, &wait, NULL);
 
     for (int i = 0; i < n; i++)
         on_event(l, events[i].data.ptr);
@@ -347,6 +348,16 @@ static void begin_streams(struct load *l)
             begin(l, &l->conns[l->begun], now);
 }
 
+/* Until the next call is due; a millisecond would be coarser than what is measured. */
+static int64_t wait_for(const struct load *l)
+{
+    const int64_t wait = l->next_ns - now_ns();
+
+    if (l->rate > 0)
+        return wait < 0 ? 20000 : wait;
+    return l->streams && l->begun < l->connections ? 500000 : 100000000;
+}
+
 static int all_ready(const struct load *l)
 {
     for (int i = 0; i < l->connections; i++)
@@ -367,10 +378,10 @@ static void run(struct load *l)
     for (int i = 0; i < l->connections; i++) {    /* handshakes are not what is measured */
         conn_open(l, &l->conns[i]);
         if (i % 64 == 63)
-            turn(l, 1);
+            turn(l, 1000000);
     }
     while (!all_ready(l) && now_ns() < give_up)
-        turn(l, 10);
+        turn(l, 10000000);
     l->start_ns = l->next_ns = now_ns();
     l->end_ns = l->start_ns + (int64_t)(l->seconds * 1e9);
     for (int i = 0; l->rate <= 0 && !l->streams && i < l->connections; i++)
@@ -381,7 +392,7 @@ static void run(struct load *l)
             send_due(l);
         else if (l->streams)
             begin_streams(l);
-        turn(l, l->rate > 0 || l->begun < l->connections ? 1 : 100);
+        turn(l, wait_for(l));
     }
     l->end_ns = now_ns();
 }
