@@ -81,6 +81,7 @@ struct plain_call {
     size_t held_n, held_room;
     struct plain_answer answer;
 };
+_Static_assert(sizeof(struct plain_call) <= 1024, "thousands of slow streams wait at once");
 
 struct plain {
     struct plain_pool sockets;

@@ -9,8 +9,10 @@
 #include <event2/event_struct.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,7 +26,8 @@ struct peer {
     int listen_fd, fd;
     char url[64];
     struct span text;              /* the answer to each request */
-    size_t split;                  /* so many bytes at first, the rest a moment later; 0: all at once */
+    size_t split;                  /* so many bytes at first, the rest after `rest_us`; 0: all at once */
+    long rest_us;
     enum behind behind;
     bool eager;                    /* answers before the request has come, and does not read it */
     int accepted;
@@ -71,7 +74,7 @@ static void on_rest(evutil_socket_t fd, short what, void *arg)
 
 static void peer_answer(struct peer *p)
 {
-    const struct timeval soon = { 0, 500 };
+    const struct timeval soon = { 0, p->rest_us };
 
     p->requests++;
     if (p->split) {
@@ -106,11 +109,13 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 static void on_accept(evutil_socket_t fd, short what, void *arg)
 {
     struct peer *p = arg;
+    const int on = 1;
 
     (void)what;
     peer_hang_up(p);
     p->fd = accept(fd, NULL, NULL);
     assert_true(p->fd >= 0);
+    setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));    /* pieces that wait for no acknowledgement */
     p->accepted++;
     buf_clear(&p->in);
     event_assign(&p->read_event, p->base, p->fd, EV_READ | EV_PERSIST, on_readable, p);
@@ -129,7 +134,7 @@ static bool peer_open(struct peer *p, struct bench *b, int family)
     } a = { .any.sa_family = (sa_family_t)family };
     socklen_t n = family == AF_INET ? sizeof(a.in) : sizeof(a.in6);
 
-    *p = (struct peer){ .base = b->base, .fd = -1 };
+    *p = (struct peer){ .base = b->base, .fd = -1, .rest_us = 500 };
     buf_init(&p->in, 1 << 20);
     if (family == AF_INET)
         a.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -355,6 +360,21 @@ static void heads_without_an_end_are_too_large(void **state)
         buf_free(&c.body);
         buf_free(&text);
     }
+    /* each within the limit, together beyond */
+    struct buf text;
+    struct call c;
+    buf_init(&text, 1 << 20);
+    for (int i = 0; i < 2; i++) {
+        buf_printf(&text, "HTTP/1.1 %d x\r\nA: ", i ? 200 : 103);
+        for (int k = 0; k < 4000; k++)
+            buf_add_str(&text, "0123456789");
+        buf_add_str(&text, "\r\n\r\n");
+    }
+    p.text = buf_span(&text);
+    fetch_once(&b, &c, t);
+    assert_int_equal(c.result.end, FETCH_TOO_LARGE);
+    buf_free(&c.body);
+    buf_free(&text);
     fetch_target_free(t);
     peer_close(&p);
     bench_close(&b);
@@ -423,6 +443,66 @@ static void a_kept_connection_that_the_peer_closed_is_not_tried(void **state)
     assert_true(c.result.kept);
     buf_free(&c.body);
     assert_int_equal(p.accepted, 4);
+    fetch_target_free(t);
+    peer_close(&p);
+    bench_close(&b);
+}
+
+/* The system knows, we do not yet: nothing of the request was sent, so even one that must not be sent twice goes on. */
+static void a_kept_connection_that_takes_nothing_is_replaced(void **state)
+{
+    struct bench b;
+    struct peer p;
+    struct call c;
+
+    (void)state;
+    bench_open(&b, NULL);
+    assert_true(peer_open(&p, &b, AF_INET));
+    struct fetch_target *t = target(p.url);
+    p.text = answers[0].text;
+    fetch_once(&b, &c, t);
+    buf_free(&c.body);
+    p.behind = RESET;
+    peer_hang_up(&p);
+    p.behind = KEEP;
+    fetch_once(&b, &c, t);    /* the loop has not run since */
+    assert_int_equal(c.result.end, FETCH_OK);
+    assert_int_equal(c.result.sends, 1);
+    assert_false(c.result.kept);
+    buf_free(&c.body);
+    fetch_target_free(t);
+    peer_close(&p);
+    bench_close(&b);
+}
+
+static void after_one_byte_of_answer_nothing_is_sent_again(void **state)
+{
+    struct bench b;
+    struct peer p;
+
+    (void)state;
+    bench_open(&b, NULL);
+    assert_true(peer_open(&p, &b, AF_INET));
+    struct fetch_target *t = target(p.url);
+    for (size_t cut = 0; cut <= 60; cut += 20) {
+        struct fetch_spec s = get(t);
+        const size_t requests = p.requests;
+        struct call c;
+
+        p.text = answers[0].text;
+        p.behind = KEEP;
+        fetch_once(&b, &c, t);
+        buf_free(&c.body);
+        s.no_resend = false;
+        p.text = span_first(p.text, cut);
+        p.behind = CLOSE;
+        call_init(&c, &b);
+        start(&b, &c, &s);
+        run_until(&b, &c.ended, PATIENCE_MS);
+        assert_int_equal(c.result.end, cut < answers[0].head ? FETCH_RESET : FETCH_CUT);
+        assert_int_equal(c.result.sends, cut ? 1 : 2);    /* without a byte: once more, over a new one that closes too */
+        assert_int_equal(p.requests - requests, cut ? 2 : 3);
+    }
     fetch_target_free(t);
     peer_close(&p);
     bench_close(&b);
@@ -562,6 +642,66 @@ static void a_pause_between_head_and_body_holds_what_came_with_the_head(void **s
     bench_close(&b);
 }
 
+static void a_pause_does_not_count_into_the_wait_for_the_first_byte(void **state)
+{
+    struct bench b;
+    struct peer p;
+    struct call c;
+
+    (void)state;
+    bench_open(&b, NULL);
+    assert_true(peer_open(&p, &b, AF_INET));
+    struct fetch_target *t = target(p.url);
+    struct fetch_spec s = get(t);
+    s.first_byte_ms = 400;
+    p.text = answers[0].text;
+    p.split = 20;
+    p.rest_us = 700000;
+    call_init(&c, &b);
+    start(&b, &c, &s);
+    fetch_pause(c.call);
+    run_until(&b, NULL, 600);
+    fetch_resume(c.call);
+    run_until(&b, &c.ended, PATIENCE_MS);
+    assert_int_equal(c.result.end, FETCH_OK);
+    fetch_target_free(t);
+    peer_close(&p);
+    bench_close(&b);
+}
+
+static void a_paused_call_with_bytes_waiting_does_not_spin(void **state)
+{
+    struct bench b;
+    struct peer p;
+    struct call c;
+    struct rusage before, after;
+
+    (void)state;
+    bench_open(&b, NULL);
+    assert_true(peer_open(&p, &b, AF_INET));
+    struct fetch_target *t = target(p.url);
+    const struct fetch_spec s = get(t);
+    p.text = answers[0].text;
+    p.split = p.text.n - 5;
+    call_init(&c, &b);
+    c.at_data = pause_it;
+    start(&b, &c, &s);
+    run_until(&b, &c.headed, PATIENCE_MS);
+    getrusage(RUSAGE_SELF, &before);
+    run_until(&b, NULL, 400);
+    getrusage(RUSAGE_SELF, &after);
+    assert_true((after.ru_utime.tv_sec - before.ru_utime.tv_sec) * 1000000 + after.ru_utime.tv_usec -
+                before.ru_utime.tv_usec + (after.ru_stime.tv_sec - before.ru_stime.tv_sec) * 1000000 +
+                after.ru_stime.tv_usec - before.ru_stime.tv_usec < 100000);
+    assert_int_equal(c.pieces, 1);
+    fetch_resume(c.call);
+    run_until(&b, &c.ended, PATIENCE_MS);
+    assert_int_equal(c.result.end, FETCH_OK);
+    fetch_target_free(t);
+    peer_close(&p);
+    bench_close(&b);
+}
+
 static void cancel_it(struct call *c)
 {
     fetch_cancel(c->call);
@@ -639,6 +779,54 @@ static void the_request_is_ours_byte_for_byte(void **state)
     bench_close(&b);
 }
 
+/* What the plain client leaves to curl: names, and headers that curl gives a meaning. */
+static void what_needs_curl_still_goes_through_it(void **state)
+{
+    struct bench b;
+    struct peer p;
+    struct call c;
+    char why[200], url[100];
+    struct fetch_headers *h = fetch_headers_new();
+
+    (void)state;
+    bench_open(&b, NULL);
+    assert_true(peer_open(&p, &b, AF_INET));
+    p.text = answers[0].text;
+    snprintf(url, sizeof(url), "http://any.test%s", strrchr(p.url, ':'));
+    struct fetch_target *t = fetch_target_new(url, "/x", NULL, NULL, FETCH_ALLOW_HTTP, why, sizeof(why));
+    assert_non_null(t);
+    fetch_once(&b, &c, t);
+    assert_int_equal(c.result.end, FETCH_OK);
+    assert_true(span_is(buf_span(&c.body), "hello world"));
+    assert_non_null(strstr(p.last, "Host: any.test:"));
+    buf_free(&c.body);
+    fetch_target_free(t);
+    t = target(p.url);
+    struct fetch_spec s = get(t);
+    assert_true(fetch_headers_add(h, "User-Agent", SPAN_LIT("mine")));
+    assert_true(fetch_headers_add(h, "Accept", SPAN_NONE));
+    s.headers = h;
+    call_init(&c, &b);
+    start(&b, &c, &s);
+    run_until(&b, &c.ended, PATIENCE_MS);
+    assert_int_equal(c.result.end, FETCH_OK);
+    assert_non_null(strstr(p.last, "User-Agent: mine\r\n"));
+    assert_null(strstr(p.last, "tollgate"));
+    assert_null(strstr(p.last, "Accept:"));
+    s.headers = NULL;
+    s.extra[0] = "Host: other";
+    call_init(&c, &b);
+    start(&b, &c, &s);
+    run_until(&b, &c.ended, PATIENCE_MS);
+    assert_int_equal(c.result.end, FETCH_OK);
+    assert_non_null(strstr(p.last, "Host: other\r\n"));
+    assert_null(strstr(p.last, "Host: 127"));
+    fetch_headers_free(h);
+    fetch_target_free(t);
+    peer_close(&p);
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -648,12 +836,17 @@ int main(void)
         cmocka_unit_test(heads_without_an_end_are_too_large),
         cmocka_unit_test(what_is_said_out_of_turn_is_nobodys_answer),
         cmocka_unit_test(a_kept_connection_that_the_peer_closed_is_not_tried),
+        cmocka_unit_test(a_kept_connection_that_takes_nothing_is_replaced),
+        cmocka_unit_test(after_one_byte_of_answer_nothing_is_sent_again),
         cmocka_unit_test(only_so_many_idle_connections_are_kept),
         cmocka_unit_test(an_answer_before_the_request_is_sent_counts),
         cmocka_unit_test(localhost_is_both_loopbacks),
         cmocka_unit_test(a_pause_between_head_and_body_holds_what_came_with_the_head),
+        cmocka_unit_test(a_pause_does_not_count_into_the_wait_for_the_first_byte),
+        cmocka_unit_test(a_paused_call_with_bytes_waiting_does_not_spin),
         cmocka_unit_test(a_cancel_where_bytes_are_held_frees_them),
         cmocka_unit_test(the_request_is_ours_byte_for_byte),
+        cmocka_unit_test(what_needs_curl_still_goes_through_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
