@@ -21,6 +21,7 @@
 
 #define LOOK_MS 50    /* while draining: how often it looks whether all are done */
 #define LEDGER_GRACE_MS 10000
+#define ENGINES_WAIT_MS 3000
 
 struct house {
     const char *config_path;
@@ -263,6 +264,28 @@ static void say_ready(const struct house *h)
                  h->config_path);
 }
 
+static void nothing(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+}
+
+/* Small models are there in a tenth of a second, and the first caller should not meet a closed socket. A large one that
+ * takes longer is not waited for: until it is ready its steps fail and others serve. */
+static void wait_for_engines(struct house *h)
+{
+    const int64_t until = clock_mono_ms() + ENGINES_WAIT_MS;
+    struct event *tick = h->parts.engines ? event_new(h->base, -1, EV_PERSIST, nothing, NULL) : NULL;
+
+    if (!tick)
+        return;
+    event_add(tick, &(struct timeval){ .tv_usec = 10000 });
+    while (!engines_are_ready(h->parts.engines) && clock_mono_ms() < until)
+        event_base_loop(h->base, EVLOOP_ONCE);
+    event_free(tick);
+}
+
 static bool start(struct house *h, struct problems *ps)
 {
     h->gw.keys = keys_new();
@@ -278,7 +301,10 @@ static bool start(struct house *h, struct problems *ps)
     provider_forget_env(h->parts.keyring);
     if (h->parts.engines)
         engines_sweep(h->parts.engines, 0);
-    return start_ledger(h, ps) && start_workers(h, ps) && start_house(h, ps);
+    if (!start_ledger(h, ps))
+        return false;
+    wait_for_engines(h);
+    return start_workers(h, ps) && start_house(h, ps);
 }
 
 static void free_house(struct house *h)

@@ -455,6 +455,14 @@ void engines_unwant(struct engines *e)
 
 const char *engine_socket(const struct engine_child *c) { return c->socket; }
 enum engine_state engine_state(const struct engine_child *c) { return (enum engine_state)atomic_load(&c->state); }
+bool engines_are_ready(const struct engines *e)
+{
+    for (const struct engine_child *c = e->children; c; c = c->next)
+        if (c->keep && engine_state(c) != ENGINE_READY)
+            return false;
+    return true;
+}
+
 int engine_pid(const struct engine_child *c) { return atomic_load(&c->pid); }
 unsigned engine_starts(const struct engine_child *c) { return atomic_load(&c->starts); }
 

@@ -46,6 +46,9 @@ void engines_sweep(struct engines *e, int64_t grace_ms);
 /* That config was not taken: what it wanted beyond the one in force is stopped. */
 void engines_unwant(struct engines *e);
 
+/* Every child of the config in force is ready. Loop thread of `base`. */
+bool engines_are_ready(const struct engines *e);
+
 /* Any thread. */
 const char *engine_socket(const struct engine_child *c);    /* "/run/user/1000/tollgate-x/1.sock" */
 enum engine_state engine_state(const struct engine_child *c);
