@@ -27,11 +27,19 @@ static void reply(struct connection *c, int status, const char *type, struct spa
     buf_free(&fields);
 }
 
-/* A page on another name that points here (DNS rebinding) must not read this: the Host is a loopback address. */
+/* A page on another name that points here (DNS rebinding) must not read this: the Host is a loopback address, whole.
+ * "127.0.0.1.evil.example" is somebody's name. */
 static bool host_is_ours(const struct http1_head *h)
 {
-    return span_starts(h->host, SPAN_LIT("127.")) || span_starts(h->host, SPAN_LIT("[::1]")) ||
-           span_starts(h->host, SPAN_LIT("localhost"));
+    const struct span host = h->host.n && h->host.p[0] == '[' ? span_first(h->host, span_find(h->host, ']') + 1)
+                                                              : span_first(h->host, span_find(h->host, ':'));
+
+    if (span_is(host, "[::1]") || span_eq_nocase(host, SPAN_LIT("localhost")))
+        return true;
+    for (size_t i = 0; i < host.n; i++)
+        if (host.p[i] != '.' && (host.p[i] < '0' || host.p[i] > '9'))
+            return false;
+    return span_starts(host, SPAN_LIT("127."));
 }
 
 static void on_head(void *ctx, struct connection *c, const struct http1_head *h)

@@ -41,8 +41,11 @@ static enum transport transport_of(const struct attempt *a, const struct fetch_r
 
 static void end(struct attempt *a, enum transport transport)
 {
-    const struct openai_answer *answer = &a->answer;
+    struct openai_answer *answer = &a->answer;
+    char *const texts[] = { answer->error_type, answer->error_code, answer->error_param, answer->error_message };
 
+    for (size_t i = 0; answer->has_error && i < sizeof texts / sizeof *texts; i++)
+        provider_hide_keys(a->target->provider, texts[i]);
     a->outcome.transport = transport;
     a->outcome.error_type = or_none(answer->error_type);
     a->outcome.error_code = or_none(answer->error_code);

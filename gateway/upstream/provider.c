@@ -1,6 +1,6 @@
 /* provider.c - addresses, header lists and keys of one provider, made at load.
  *
- * Owns the only copies of its keys beside the keyring's: inside the header lists, wiped when freed. Decides which key goes
+ * Owns the only copies of its keys beside the keyring's, wiped when freed. Decides which key goes
  * next and which are set aside; does not decide what a refusal means for a request (attempt.c, policies/). */
 #include "gateway/upstream/provider.h"
 
@@ -24,7 +24,10 @@ static const char *const path_of[PROVIDER_PATHS] = {
     [PROVIDER_MODELS] = "/models",
 };
 
+#define HIDE_LEAST 8u    /* bytes of a key at the end of a text that was cut; fewer tell nothing */
+
 struct key {
+    char *secret;                            /* NULL where none is needed; to know it where a host repeats it */
     struct fetch_headers *whole, *stream;    /* by what is accepted */
     _Atomic int64_t aside_until_ms;          /* 0: in use */
     _Atomic int64_t aside_ms;                /* of the present refusal; 0: it works */
@@ -190,10 +193,11 @@ static bool key_add(struct provider *p, struct span secret)
 {
     struct key *k = &p->keys[p->n_keys];
 
+    k->secret = secret.n ? strndup(secret.p, secret.n) : NULL;
     k->whole = headers_for(p, secret, "application/json");
     k->stream = headers_for(p, secret, "text/event-stream");
     p->n_keys++;    /* also when half made, so that it is freed */
-    return k->whole && k->stream;
+    return k->whole && k->stream && (k->secret || !secret.n);
 }
 
 static bool is_key(struct span s)
@@ -382,6 +386,7 @@ void provider_free(struct provider *p)
     if (!p)
         return;
     for (size_t i = 0; i < p->n_keys; i++) {
+        secret_free(p->keys[i].secret);
         fetch_headers_free(p->keys[i].whole);
         fetch_headers_free(p->keys[i].stream);
     }
@@ -503,4 +508,24 @@ void provider_key_worked(struct provider *p, int key)
         return;
     atomic_store_explicit(&p->keys[key].aside_ms, 0, memory_order_relaxed);
     atomic_store_explicit(&p->keys[key].aside_until_ms, 0, memory_order_relaxed);
+}
+
+/* A text that was cut may end within the key. */
+static void hide(char *text, const char *secret)
+{
+    const size_t n = strlen(secret);
+
+    for (char *p = text; (p = strchr(p, secret[0])) != NULL; p++) {
+        const size_t left = strlen(p), most = left < n ? left : n;
+
+        if ((most == n || most >= HIDE_LEAST) && memcmp(p, secret, most) == 0)
+            memset(p, '*', most);
+    }
+}
+
+void provider_hide_keys(const struct provider *p, char *text)
+{
+    for (size_t i = 0; i < p->n_keys; i++)
+        if (p->keys[i].secret)
+            hide(text, p->keys[i].secret);
 }
