@@ -162,7 +162,8 @@ def policy(**more):
 
 
 class House:
-    def __init__(self, config=None, policy=None, book=None, provider=None, workers=1, mock=True, start=True, env=None):
+    def __init__(self, config=None, policy=None, book=None, provider=None, workers=1, mock=True, start=True, env=None,
+                 argv=()):
         self.dir = tempfile.mkdtemp(prefix="tollgate-flow-")
         self.mock = Mock() if mock else None
         self.env = dict(os.environ, **(env or {}))
@@ -182,6 +183,7 @@ class House:
         self.write("prices.json", book or globals()["book"]())
         self.write("policy.json", policy or globals()["policy"]())
         self.context = ssl.create_default_context(cafile=os.path.join(self.dir, "ca.pem"))
+        self.argv = list(argv)    # more of `serve`'s options
         self.server = None
         if start:
             self.start()
@@ -211,7 +213,7 @@ class House:
     # ---- the gateway ----
 
     def start(self):
-        self.server = Program([TOLLGATE, "serve", "--config", self.path("tollgate.json")], env=self.env)
+        self.server = Program([TOLLGATE, "serve", "--config", self.path("tollgate.json"), *self.argv], env=self.env)
         wait_for(lambda: self.server.said("listening on") or self.server.process.poll() is not None, 20, "the gateway")
         if self.server.process.poll() is not None:
             raise AssertionError("the gateway did not start:\n" + "".join(self.server.output))
