@@ -20,6 +20,7 @@
 #define DISCARD_MAX 65536u      /* rest of a refused body that is read and dropped rather than the connection closed */
 #define LINGER_MS 1000
 #define SMALL_BODY 16000        /* fits one TLS record together with its head */
+#define STALL_MS 60000          /* a caller that takes not one byte of a waiting reply for so long is gone */
 
 enum connection_state { CONN_HEAD, CONN_BODY, CONN_DISCARD, CONN_REPLY, CONN_CLOSING };
 
@@ -44,7 +45,8 @@ struct connection {
     bool continued;             /* 100 Continue was sent for this head */
     bool reply_chunked, reply_until_close;
     bool close_after;
-    bool was_full;
+    bool was_full;              /* a reply waits for its caller; nothing more is made or read until it has gone down */
+    int64_t unsent;             /* what the kernel held of it when that was last looked at; -1: not yet */
     bool head_sent;
     bool head_begun;            /* the first bytes of a next head are here */
     bool dead;                  /* freed as soon as no call of ours is on the stack */
@@ -124,10 +126,20 @@ size_t connection_output_bytes(const struct connection *c)
     return evbuffer_get_length(output(c));
 }
 
+/* While a reply waits for a slow caller, time runs for him. A body on its way has its own timer. */
+static void watch_caller(struct connection *c)
+{
+    if (c->state == CONN_REPLY || c->state == CONN_HEAD)
+        set_timer(c, STALL_MS);
+}
+
 bool connection_full(struct connection *c)
 {
-    if (connection_output_bytes(c) > CONNECTION_HIGH)
+    if (!c->was_full && connection_output_bytes(c) > CONNECTION_HIGH) {
         c->was_full = true;
+        c->unsent = -1;
+        watch_caller(c);
+    }
     return c->was_full;
 }
 
@@ -181,6 +193,11 @@ void connection_send_body(struct connection *c, struct span piece)
 static void read_more(struct connection *c);
 static void closing(struct connection *c);
 
+static void await_head(struct connection *c)
+{
+    set_timer(c, evbuffer_get_length(stream_input(c->stream)) ? c->limits->head_ms : c->limits->keepalive_ms);
+}
+
 static void next_request(struct connection *c)
 {
     c->state = CONN_HEAD;
@@ -189,7 +206,7 @@ static void next_request(struct connection *c)
     c->head_sent = false;
     c->body_done = false;
     c->was_full = false;
-    set_timer(c, evbuffer_get_length(stream_input(c->stream)) ? c->limits->head_ms : c->limits->keepalive_ms);
+    await_head(c);
     if (c->depth == 0)
         read_more(c);    /* a pipelined head may be here already; inside our own calls the loop sees the state */
 }
@@ -395,6 +412,8 @@ static void read_more(struct connection *c)
             if (c->list->draining && evbuffer_get_length(stream_input(c->stream)) == 0) {
                 closing(c);
                 again = false;
+            } else if (connection_full(c)) {
+                again = false;    /* who asks on and on and reads no reply waits: else its replies fill our memory */
             } else {
                 again = read_head(c);
             }
@@ -433,8 +452,16 @@ static void on_written(void *arg)
         set_timer(c, LINGER_MS);
     } else if (c->was_full && connection_output_bytes(c) <= CONNECTION_LOW) {
         c->was_full = false;
+        if (c->state == CONN_REPLY)
+            set_timer(c, 0);
+        else if (c->state == CONN_HEAD)
+            await_head(c);
         if (c->pending)
             c->handler->on_drained(c->ctx, c);
+        if (!c->dead && c->state != CONN_REPLY)
+            read_more(c);    /* what came behind the request while its reply was too long to send at once */
+    } else if (c->was_full) {
+        watch_caller(c);
     }
     leave(c);
 }
@@ -446,6 +473,16 @@ static void on_closed(void *arg)
 
 static const struct stream_callbacks stream_callbacks = { on_read, on_written, on_closed };
 
+/* A socket says that it can be written only when a third of its buffer is free, which takes a slow link minutes: so look
+ * whether the kernel still gets rid of something. */
+static bool caller_takes_some(struct connection *c)
+{
+    const int64_t before = c->unsent;
+
+    c->unsent = stream_unsent(c->stream);
+    return before < 0 || c->unsent != before;
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct connection *c = arg;
@@ -453,7 +490,12 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     enter(c);
-    if (c->state == CONN_HEAD && evbuffer_get_length(stream_input(c->stream)))
+    if (c->was_full && (c->state == CONN_REPLY || c->state == CONN_HEAD)) {
+        if (caller_takes_some(c))
+            watch_caller(c);
+        else
+            drop(c);
+    } else if (c->state == CONN_HEAD && evbuffer_get_length(stream_input(c->stream)))
         bad(c, 408, "the request head took too long");
     else if (c->state == CONN_BODY)
         bad(c, 408, "the request body took too long");

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <event2/event_struct.h>
+#include <linux/sockios.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -350,6 +352,13 @@ struct evbuffer *stream_input(struct stream *s)
 struct evbuffer *stream_output(struct stream *s)
 {
     return s->out;
+}
+
+int64_t stream_unsent(const struct stream *s)
+{
+    int n = 0;
+
+    return ioctl(s->fd, SIOCOUTQ, &n) == 0 ? n : 0;
 }
 
 void stream_input_taken(struct stream *s)

@@ -34,6 +34,8 @@ void stream_free(struct stream *s);
 struct evbuffer *stream_input(struct stream *s);     /* to look at and to drain */
 void stream_input_taken(struct stream *s);           /* after draining: reads on if it had stopped */
 struct evbuffer *stream_output(struct stream *s);    /* append; sent at the end of the turn */
+/* Bytes that the kernel has of us and the peer has not acknowledged. */
+int64_t stream_unsent(const struct stream *s);
 /* Our side is done: close_notify and FIN, once the output has left. */
 void stream_shutdown(struct stream *s);
 /* No further callbacks, nothing more is read or written. */
