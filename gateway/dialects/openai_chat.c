@@ -8,7 +8,8 @@
 
 #include "base/jscan.h"
 
-#define TEXT_FOR_FEATURES_MAX 65536u
+#define TEXT_FOR_FEATURES_MAX 65536u      /* of one string with escapes */
+#define PLAIN_FOR_FEATURES_MAX 262144u    /* of one without */
 
 struct parse {
     struct chat *chat;
@@ -17,6 +18,7 @@ struct parse {
     openai_chat_text on_text;
     void *ctx;
     struct span role;        /* of the message being read */
+    char *scratch;           /* TEXT_FOR_FEATURES_MAX bytes: the text being shown to on_text */
     char at[128];            /* "messages[2].content[0]": where we are, for faults */
 };
 
@@ -121,16 +123,30 @@ static bool text_of(struct parse *p, struct span value, size_t most, struct span
     return true;
 }
 
+/* Texts are shown, not kept: all of a long conversation, each with its escapes, would fill any arena. */
 static bool take_text(struct parse *p, struct span value)
 {
-    struct span text;
+    const struct span raw = jval_raw(value), plain = span_first(raw, PLAIN_FOR_FEATURES_MAX);
+    const size_t escape = span_find(plain, '\\');
+    char small[1024], *out = small;
+    struct span whole;
 
-    p->chat->text_bytes += jval_raw(value).n;
+    p->chat->text_bytes += raw.n;
     if (!p->on_text)
         return true;
-    if (!text_of(p, value, TEXT_FOR_FEATURES_MAX, &text))
-        return false;
-    p->on_text(p->ctx, p->role, text);
+    if (escape == plain.n || escape >= TEXT_FOR_FEATURES_MAX) {
+        p->on_text(p->ctx, p->role, span_first(plain, escape));
+        return true;
+    }
+    whole = span_first(raw, whole_escapes(raw, TEXT_FOR_FEATURES_MAX));
+    if (whole.n > sizeof small) {
+        if (!p->scratch)
+            p->scratch = arena_alloc(p->arena, TEXT_FOR_FEATURES_MAX, 1);
+        out = p->scratch;
+    }
+    if (!out)
+        return out_of_memory(p);
+    p->on_text(p->ctx, p->role, (struct span){ out, jraw_unescape(whole, out) });
     return true;
 }
 

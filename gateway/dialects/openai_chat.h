@@ -9,7 +9,8 @@
 #include "gateway/dialects/chat.h"
 #include "gateway/request/errors.h"
 
-/* Called with each piece of text of the conversation, escapes undone, for the features. `role` is the message's. */
+/* Called with each piece of text of the conversation, escapes undone, for the features. `role` is the message's.
+ * `text` lives until it returns. */
 typedef void (*openai_chat_text)(void *ctx, struct span role, struct span text);
 
 /* Reads a scanned body. False: `fault` says what is wrong and where. Strings that need unescaping are cut at 64 KiB for
