@@ -4,7 +4,7 @@ void sse_init(struct sse *s, size_t max_event_bytes)
 {
     buf_init(&s->carry, max_event_bytes);
     buf_init(&s->joined, max_event_bytes);
-    s->scanned = 0;
+    s->scanned = s->seen = 0;
 }
 
 void sse_free(struct sse *s)
@@ -14,10 +14,10 @@ void sse_free(struct sse *s)
 }
 
 /* One line from the start of `text`: its content, and its length with the line end. 0 when the end has not come. A CR
- * at the very end may be half of a CRLF, so it waits for the next byte. */
-static size_t take_line(struct span text, struct span *line)
+ * at the very end may be half of a CRLF, so it waits for the next byte. The first `seen` bytes are known to end no line. */
+static size_t take_line(struct span text, size_t seen, struct span *line)
 {
-    for (size_t i = 0; i < text.n; i++) {
+    for (size_t i = seen; i < text.n; i++) {
         if (text.p[i] == '\n') {
             *line = span_first(text, i);
             return i + 1;
@@ -33,16 +33,20 @@ static size_t take_line(struct span text, struct span *line)
 }
 
 /* Length of the first block of `text` with its empty line; 0 when it is not whole. Lines are looked for from *from,
- * which must be the start of a line, and is moved to the last line start seen. */
-static size_t block_length(struct span text, size_t *from)
+ * which must be the start of a line, and is moved to the last line start seen; *seen bytes behind it have been looked at
+ * before, so that a long line which comes in many pieces is read once and not once a piece. */
+static size_t block_length(struct span text, size_t *from, size_t *seen)
 {
-    size_t at = *from, n;
+    size_t at = *from, known = *seen, n;
     struct span line;
 
-    for (; (n = take_line(span_skip(text, at), &line)) > 0; at += n)
+    for (; (n = take_line(span_skip(text, at), known, &line)) > 0; at += n, known = 0)
         if (line.n == 0)
             return at + n;
     *from = at;
+    *seen = text.n - at;
+    if (*seen && text.p[text.n - 1] == '\r')
+        --*seen;
     return 0;
 }
 
@@ -67,7 +71,7 @@ static bool read_block(struct sse *s, struct span raw, struct sse_event *e)
 
     *e = (struct sse_event){ .raw = raw };
     buf_clear(&s->joined);
-    while ((n = take_line(rest, &line)) > 0) {
+    while ((n = take_line(rest, 0, &line)) > 0) {
         struct span value = SPAN_LIT("");
         const size_t colon = span_find(line, ':');
         const struct span field = span_first(line, colon);
@@ -90,14 +94,14 @@ static bool read_block(struct sse *s, struct span raw, struct sse_event *e)
 enum sse_rc sse_feed(struct sse *s, struct span piece, sse_on_event on_event, void *ctx)
 {
     struct sse_event e;
-    size_t n, from;
+    size_t n, from, seen;
 
     if (s->carry.n) {    /* finish the block that was cut, then go on in the piece itself */
         const size_t before = s->carry.n;
 
         if (!buf_add_span(&s->carry, piece))
             return SSE_TOO_LARGE;
-        n = block_length(buf_span(&s->carry), &s->scanned);
+        n = block_length(buf_span(&s->carry), &s->scanned, &s->seen);
         if (n == 0)
             return SSE_OK;
         if (!read_block(s, span_first(buf_span(&s->carry), n), &e))
@@ -106,15 +110,16 @@ enum sse_rc sse_feed(struct sse *s, struct span piece, sse_on_event on_event, vo
             return SSE_STOP;
         piece = n >= before ? span_skip(piece, n - before) : piece;
         buf_clear(&s->carry);
-        s->scanned = 0;
+        s->scanned = s->seen = 0;
     }
-    for (from = 0; (n = block_length(piece, &from)) > 0; piece = span_skip(piece, n), from = 0) {
+    for (from = seen = 0; (n = block_length(piece, &from, &seen)) > 0; piece = span_skip(piece, n), from = seen = 0) {
         if (!read_block(s, span_first(piece, n), &e))
             return SSE_TOO_LARGE;
         if (!on_event(ctx, &e))
             return SSE_STOP;
     }
     s->scanned = from;
+    s->seen = seen;
     return buf_add_span(&s->carry, piece) ? SSE_OK : SSE_TOO_LARGE;
 }
 

@@ -22,7 +22,8 @@ typedef bool (*sse_on_event)(void *ctx, const struct sse_event *event);
 struct sse {
     struct buf carry;     /* the beginning of a block whose end has not come */
     struct buf joined;    /* several data lines of one event */
-    size_t scanned;       /* of carry: no block end before it */
+    size_t scanned;       /* of carry: no block end before it; the start of a line */
+    size_t seen;          /* bytes behind it that have been looked at */
 };
 
 void sse_init(struct sse *s, size_t max_event_bytes);
