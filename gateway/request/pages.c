@@ -87,7 +87,7 @@ static struct span decode(struct arena *a, struct span s)
         const char *high = s.p[i] == '%' && i + 2 < s.n ? memchr(hex, s.p[i + 1], 32) : NULL;
         const char *low = high ? memchr(hex, s.p[i + 2], 32) : NULL;
 
-        out[n++] = low ? (char)(((high - hex) % 16) << 4 | ((low - hex) % 16)) : s.p[i];
+        out[n++] = (char)(low ? ((high - hex) % 16) << 4 | ((low - hex) % 16) : s.p[i]);
         i += low ? 2 : 0;
     }
     return out ? (struct span){ out, n } : s;
