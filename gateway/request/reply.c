@@ -107,7 +107,8 @@ static void take_pieces(struct request *r)
         const struct buf empty = r->out;
 
         r->out = a->pieces;
-        a->pieces = empty;
+        r->out.cap = empty.cap;
+        a->pieces = (struct buf){ .p = empty.p, .room = empty.room, .cap = a->pieces.cap };
         r->out_at = 0;
         buf_clear(&a->pieces);
     } else if (a->pieces.n) {

@@ -27,6 +27,8 @@
 #include "gateway/request/reply.h"
 #include "gateway/server/worker.h"
 
+#define TOKENS_MAX INT64_C(1000000000)    /* of one attempt: a hundred times the largest window that there is */
+
 static void drive(struct request *r, const struct machine_event *first);
 static void run(struct request *r, enum step step);
 static void on_timer(evutil_socket_t fd, short what, void *arg);
@@ -493,6 +495,8 @@ static bool do_call(struct request *r, const struct action *act)
     const struct attempt_spec spec = {
         .fetch = r->worker->fetch, .scan = r->worker->answer_scan, .target = target_of(r, act->step), .model = s->model,
         .chat = &r->chat, .max_tokens = act->output_cap, .keep_text = s->checks != 0, .arena = &r->arena,
+        .in_flight = &r->worker->gw->bytes_in_flight,
+        .in_flight_most = (int64_t)r->snapshot->config->limits.bytes_in_flight,
         .callbacks = &attempt_callbacks, .ctx = r,
     };
 
@@ -508,6 +512,13 @@ static bool do_call(struct request *r, const struct action *act)
         count_add(r->worker, COUNT_ESCALATED, 1);
     health_begin(spec.target->health, clock_mono_ms());
     return attempt_start(&r->attempt, &spec);
+}
+
+/* Sums of counters beyond any attempt would leave 64 bits, and such a row could never be written. */
+static bool believable(const struct usage *u)
+{
+    return usage_prompt(u) <= TOKENS_MAX && u->output <= TOKENS_MAX && u->reasoning <= TOKENS_MAX &&
+           u->output_audio <= TOKENS_MAX && u->output_image <= TOKENS_MAX && u->searches <= TOKENS_MAX;
 }
 
 /* What the ended attempt used. Where the provider said nothing although it may bill, the upper bound: the whole prompt,
@@ -527,7 +538,7 @@ static void price_ended(struct request *r)
         if (r->chat.stream && a->answer.generated_bytes < r->usage.output)
             r->usage.output = a->answer.generated_bytes;
     }
-    if (price_attempt(s->model, r->attempt_wall_ms, tier, &r->usage, &r->cost) != PRICE_OK) {
+    if (!believable(&r->usage) || price_attempt(s->model, r->attempt_wall_ms, tier, &r->usage, &r->cost) != PRICE_OK) {
         log_warn("request %s: usage of attempt %u is out of range; charged at its upper bound", r->id, r->attempt_n);
         r->usage = r->worst.usage;
         r->usage_source = ROW_ESTIMATED;
@@ -844,7 +855,7 @@ void request_on_ledger(struct request *r, enum ledger_rc rc)
         r->ledger_failed = true;
         if (r->step == STEP_DRIVE) {
             drive(r, &stop);
-        } else if (r->accepted && !r->head_sent) {
+        } else if (r->accepted && !r->ending) {
             fault_from(r, &(struct fail){ .status = 503 });
             reply_fault(r);
             maybe_done(r);

@@ -9,6 +9,7 @@
 #define EVENT_BYTES_MAX (8u << 20)     /* one SSE event: whole tool calls and audio come in one */
 #define PIECES_BYTES_MAX (32u << 20)   /* of a held answer */
 #define ERROR_BYTES_MAX 65536u
+#define COUNT_BYTES 65536              /* what an attempt holds is counted in steps: small answers cost no atomic */
 
 static const struct fetch_callbacks fetch_callbacks;
 
@@ -137,12 +138,24 @@ static bool on_event(void *ctx, const struct sse_event *e)
     return openai_answer_relay(e->raw, e->data, a->chat->usage_asked, &a->pieces);
 }
 
-static void stop_malformed(struct attempt *a, struct fetch_call *call)
+static void stop(struct attempt *a, struct fetch_call *call, enum transport why)
 {
     fetch_cancel(call);
     a->call = NULL;
     a->reached = true;
-    end(a, TRANSPORT_MALFORMED);
+    end(a, why);
+}
+
+/* Of the bytes in flight in the process. False: there are too many. */
+static bool count_held(struct attempt *a)
+{
+    const int64_t held = (int64_t)(a->pieces.n + a->answer.text.n), more = held - a->counted;
+
+    if (!a->in_flight || more < COUNT_BYTES)
+        return true;
+    a->counted += more;
+    return atomic_fetch_add_explicit(a->in_flight, more, memory_order_relaxed) + more <= a->in_flight_most ||
+           a->in_flight_most == 0;
 }
 
 static void on_head(void *ctx, struct fetch_call *call, int status)
@@ -158,16 +171,19 @@ static void on_data(void *ctx, struct fetch_call *call, struct span data)
 {
     struct attempt *a = ctx;
 
-    if (!a->stream || a->outcome.status >= 300) {
-        if (!buf_add_span(&a->pieces, data) && a->outcome.status < 300)
-            stop_malformed(a, call);
+    if (a->outcome.status >= 300) {
+        if (!buf_add_span(&a->pieces, data)) {    /* enough is known, and it may have no end */
+            note_retry_after(a, call);
+            stop(a, call, read_whole(a, a->outcome.status));
+        }
         return;
     }
-    if (sse_feed(&a->sse, data, on_event, a) != SSE_OK) {
-        stop_malformed(a, call);
-        return;
-    }
-    a->callbacks->on_progress(a->ctx, a);
+    if (!a->stream ? !buf_add_span(&a->pieces, data) : sse_feed(&a->sse, data, on_event, a) != SSE_OK)
+        stop(a, call, TRANSPORT_MALFORMED);
+    else if (!count_held(a))
+        stop(a, call, TRANSPORT_LOCAL);
+    else if (a->stream)
+        a->callbacks->on_progress(a->ctx, a);
 }
 
 static const struct fetch_callbacks fetch_callbacks = { .on_head = on_head, .on_data = on_data, .on_end = on_end };
@@ -209,7 +225,8 @@ bool attempt_start(struct attempt *a, const struct attempt_spec *s)
 
     *a = (struct attempt){ .callbacks = s->callbacks, .ctx = s->ctx, .fetch = s->fetch, .scan = s->scan,
                            .target = s->target, .chat = s->chat, .model = s->model->upstream_id,
-                           .stream = s->chat->stream, .key = PROVIDER_KEY_NONE, .first_byte_us = -1, .total_us = -1 };
+                           .stream = s->chat->stream, .in_flight = s->in_flight, .in_flight_most = s->in_flight_most,
+                           .key = PROVIDER_KEY_NONE, .first_byte_us = -1, .total_us = -1 };
     a->outcome = (struct outcome){ .transport = TRANSPORT_LOCAL, .retry_after_ms = -1 };
     openai_answer_init(&a->answer);
     a->answer.keep_text = s->keep_text;
@@ -240,6 +257,9 @@ void attempt_free(struct attempt *a)
     openai_answer_free(&a->answer);
     sse_free(&a->sse);
     buf_free(&a->pieces);
+    if (a->counted)
+        atomic_fetch_sub_explicit(a->in_flight, a->counted, memory_order_relaxed);
+    a->counted = 0;
 }
 
 void attempt_pause(struct attempt *a, enum attempt_pause reason)

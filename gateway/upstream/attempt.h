@@ -7,6 +7,8 @@
 #ifndef TOLLGATE_GATEWAY_ATTEMPT_H
 #define TOLLGATE_GATEWAY_ATTEMPT_H
 
+#include <stdatomic.h>
+
 #include "gateway/dialects/chat.h"
 #include "gateway/dialects/openai_answer.h"
 #include "gateway/dialects/openai_chat.h"
@@ -44,6 +46,8 @@ struct attempt {
     struct openai_answer answer;
     struct sse sse;
     struct buf pieces;                 /* of a stream: whole events, ready for the caller. Of a whole answer: its body */
+    _Atomic int64_t *in_flight;        /* of the process, and its most: what this attempt holds is counted there */
+    int64_t in_flight_most, counted;
     bool got_done;                     /* [DONE] has come */
     bool reached;                      /* the request may have reached the provider: it may bill */
     struct outcome outcome;
@@ -59,6 +63,8 @@ struct attempt_spec {
     int64_t max_tokens;                /* cap to send; 0: leave it to the host */
     bool keep_text;                    /* a check will want it */
     struct arena *arena;               /* the request's: outlives the attempt */
+    _Atomic int64_t *in_flight;        /* bytes held in memory by all; NULL: nobody counts */
+    int64_t in_flight_most;            /* 0: no limit */
     const struct attempt_callbacks *callbacks;
     void *ctx;
 };
