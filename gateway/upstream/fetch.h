@@ -1,12 +1,13 @@
 /* fetch.h - HTTP to an upstream, without ever blocking: one struct fetch a worker, on the worker's event base.
  *
  * Owns the curl handles, connections, timers and their pools; curl is driven by its socket and timer callbacks only.
+ * Plain http to a number, to localhost or to a unix socket takes a shorter way (fetch_plain.h), with the same promises.
  * Knows nothing of dialects, prices or retries: it says what came and how it ended, once. Everything here belongs to
  * one loop thread, but targets and header lists, which are built once, never change and may be shared by threads.
  *
  * What is fixed: certificates and names are always verified; redirects, cookies, netrc, HTTP/0.9 and content codings
  * are off (we ask for `identity`; an answer that is coded all the same is FETCH_MALFORMED, so nothing inflates);
- * only http and https; proxies only as told in the options. The request is written by curl from our parts. */
+ * only http and https; proxies only as told in the options. The request is written from our parts, never forwarded. */
 #ifndef TOLLGATE_GATEWAY_UPSTREAM_FETCH_H
 #define TOLLGATE_GATEWAY_UPSTREAM_FETCH_H
 
@@ -103,14 +104,14 @@ const char *fetch_end_name(enum fetch_end end);    /* "timeout_idle": static, fo
 struct fetch_result {
     enum fetch_end end;
     int status;                  /* 0 while no head has come */
-    const char *detail;          /* curl's words for the log, "" if none; until on_end returns; may name the host */
+    const char *detail;          /* words for the log, "" if none; until on_end returns; may name the host */
     uint64_t body_bytes;         /* of the answer, given to on_data */
     int64_t connect_us;          /* from the start until a connection was there; -1: never */
     int64_t first_byte_us;       /* from the start to the first byte of the answer's body; -1: none */
     int64_t total_us;
     bool kept;                   /* went over a connection that an earlier call had used */
     int sends;                   /* how often the request was written. Above 1 when a kept connection turned out closed
-                                  * before one byte of answer: then curl sends again (RFC 9112 9.3.1), twice at most */
+                                  * before one byte of answer: then it is sent again (RFC 9112 9.3.1), twice at most */
 };
 
 /* All in the loop thread, never from inside a function of this header. on_end comes exactly once, last, unless the
