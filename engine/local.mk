@@ -59,8 +59,14 @@ engine_test_cli_CFLAGS = $(ENGINE_TEST_CFLAGS)
 engine_test_cli_LDADD = $(ENGINE_TEST_LIBS)
 
 # The bundled models, the vectors they are checked with, and how they were trained (Python; needed by nobody who builds).
-EXTRA_DIST += engine/models/tiny-random engine/models/tiny-random-k16 engine/models/tiny-flash engine/models/tiny-pro \
-	engine/models/vectors engine/train/README.md $(wildcard $(srcdir)/engine/train/*.py)
+# Two of them are installed, where `tollgate init` looks.
+flashdir = $(pkgdatadir)/models/tiny-flash
+dist_flash_DATA = $(wildcard $(srcdir)/engine/models/tiny-flash/*.json $(srcdir)/engine/models/tiny-flash/*.safetensors)
+prodir = $(pkgdatadir)/models/tiny-pro
+dist_pro_DATA = $(wildcard $(srcdir)/engine/models/tiny-pro/*.json $(srcdir)/engine/models/tiny-pro/*.safetensors)
+EXTRA_DIST += engine/models/tiny-random engine/models/tiny-random-k16 engine/models/vectors \
+	$(wildcard $(srcdir)/engine/models/*.json) engine/train/README.md \
+	$(wildcard $(srcdir)/engine/train/*.py) engine/train/hcfast.c
 
 # tests/fuzz/local.mk says how it is run.
 EXTRA_DIST += tests/fuzz/corpus/safetensors

@@ -50,7 +50,7 @@ libgateway_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS) $(CURL_CFLA
 	$(PCRE2_CFLAGS)
 
 GATEWAY_LIBS = libgateway.a libledger.a libupstream.a libpolicy.a libpricing.a $(BASE_LIBS) \
-	$(CURL_LIBS) $(EVENT_LIBS) $(SSL_LIBS) $(SQLITE_LIBS) $(PCRE2_LIBS) -lz
+	$(CURL_LIBS) $(EVENT_LIBS) $(SSL_LIBS) $(SQLITE_LIBS) $(PCRE2_LIBS)
 
 bin_PROGRAMS += tollgate
 tollgate_SOURCES = gateway/main.c

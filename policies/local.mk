@@ -18,7 +18,8 @@ libpolicy_a_SOURCES = \
 	policies/scenario_read.c policies/scenario_read.h \
 	policies/scenario_run.c policies/scenario_run.h
 libpolicy_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-EXTRA_DIST += policies/flash-first.json policies/flash-first-local.json
+policiesdir = $(pkgdatadir)/policies
+dist_policies_DATA = policies/flash-first.json policies/flash-first-local.json
 
 # Tests: cmocka beside the code; the scenarios by the library itself.
 POLICY_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)

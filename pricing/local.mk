@@ -8,7 +8,8 @@ libpricing_a_SOURCES = \
 	pricing/zone.c pricing/zone.h \
 	pricing/estimate.c pricing/estimate.h
 libpricing_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-EXTRA_DIST += pricing/prices.json docs/pricing.md
+dist_pkgdata_DATA = pricing/prices.json
+EXTRA_DIST += docs/pricing.md
 
 PRICING_TESTS = pricing/test_price pricing/test_book pricing/test_window pricing/test_zone pricing/test_estimate
 check_PROGRAMS += $(PRICING_TESTS)

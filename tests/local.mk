@@ -3,6 +3,9 @@ include tests/mock/local.mk
 include tests/bench/local.mk
 include tests/fuzz/local.mk
 
+dist_check_SCRIPTS += tests/hardened.sh
+TESTS += tests/hardened.sh
+
 # 100 rounds of kill -9 under load; a few of them are part of the flow tests.
 FLOW = top_builddir='$(abs_top_builddir)' top_srcdir='$(abs_top_srcdir)' python3 -W error -m unittest discover -v \
 	-s $(srcdir)/tests/flow
