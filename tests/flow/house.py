@@ -208,7 +208,9 @@ class House:
             print("".join(self.server.output))
         shutil.rmtree(self.dir)
         if not kind and code not in (0, None):
-            raise AssertionError("the gateway ended with %s" % code)
+            raise AssertionError("the gateway ended with %s:\n%s" % (code, "".join(self.server.output[-100:])))
+        if not kind and self.server and self.server.said("runtime error: "):    # UBSan goes on after it has said it
+            raise AssertionError("".join(self.server.output))
 
     # ---- the gateway ----
 

@@ -340,7 +340,7 @@ class BigBodies(Shared):
     def test_a_hundred_refused_bodies_in_a_row_leave_nothing_in_flight(self):
         for _ in range(100):
             self.h.post(b'{"model":"auto","x":[' + b"[]," * 20000)
-        self.assertEqual(self.h.metrics()["tollgate_bytes_in_flight"], 0)
+        wait_for(lambda: self.h.metrics()["tollgate_bytes_in_flight"] == 0, 5, "the bodies to be freed")
 
 
 class BytesInFlight(Shared):

@@ -380,7 +380,7 @@ class Framing(Shared):
             s.sendall((b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"r" * 200)[:n])
             s.close()
         wait_for(lambda: self.h.metrics()["tollgate_requests_running"] == 0, 5, "requests to end")
-        self.assertEqual(self.h.metrics()["tollgate_bytes_in_flight"], 0)
+        wait_for(lambda: self.h.metrics()["tollgate_bytes_in_flight"] == 0, 5, "the bodies to be freed")
         self.assertEqual(self.h.mock.stats()["requests"], 0)
 
     def test_a_call_with_a_key_whose_body_breaks_off_leaves_a_row(self):
