@@ -24,7 +24,7 @@ void buf_clear(struct buf *b)
         b->p[0] = '\0';
 }
 
-static bool buf_reserve(struct buf *b, size_t more)
+static bool make_room(struct buf *b, size_t more)
 {
     size_t room = b->room ? b->room : 256;
     char *p;
@@ -49,7 +49,7 @@ static bool buf_reserve(struct buf *b, size_t more)
 
 bool buf_add(struct buf *b, const void *p, size_t n)
 {
-    if (!buf_reserve(b, n))
+    if (!make_room(b, n))
         return false;
     if (n)
         memcpy(b->p + b->n, p, n);
@@ -68,6 +68,34 @@ bool buf_add_str(struct buf *b, const char *z)
     return buf_add(b, z, strlen(z));
 }
 
+bool buf_add_int(struct buf *b, int64_t n)
+{
+    char digits[20];
+    size_t i = sizeof digits;
+    uint64_t rest = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+
+    if (n < 0)
+        buf_add_char(b, '-');
+    do
+        digits[--i] = (char)('0' + rest % 10);
+    while ((rest /= 10) > 0);
+    return buf_add(b, digits + i, sizeof digits - i);
+}
+
+void buf_reserve(struct buf *b, size_t n)
+{
+    char *p;
+
+    if (b->p || n > b->cap)
+        return;
+    p = malloc(n + 1);
+    if (!p)
+        return;
+    p[0] = '\0';
+    b->p = p;
+    b->room = n + 1;
+}
+
 bool buf_add_char(struct buf *b, char c)
 {
     return buf_add(b, &c, 1);
@@ -83,7 +111,7 @@ bool buf_printf(struct buf *b, const char *fmt, ...)
     va_copy(again, ap);
     n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
-    ok = n >= 0 && buf_reserve(b, (size_t)n);
+    ok = n >= 0 && make_room(b, (size_t)n);
     if (ok) {
         vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
         b->n += (size_t)n;

@@ -25,6 +25,10 @@ bool buf_add(struct buf *b, const void *p, size_t n);
 bool buf_add_span(struct buf *b, struct span s);
 bool buf_add_str(struct buf *b, const char *z);
 bool buf_add_char(struct buf *b, char c);
+bool buf_add_int(struct buf *b, int64_t n);    /* in decimal; printf takes ten times as long */
+/* Makes room for `n` more bytes at once, where their number is known: one allocation instead of several. A cap or want
+ * of memory shows when they are added. */
+void buf_reserve(struct buf *b, size_t n);
 bool buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* `s` as a JSON string with its quotes: control characters, quote and backslash escaped, the rest as it is. */
 bool buf_add_json(struct buf *b, struct span s);

@@ -9,39 +9,55 @@
 
 /* ---- heads ---- */
 
-static void add_field(struct buf *b, const char *name, struct span value)
+static void add_text(struct buf *b, const char *name, struct span value)
 {
+    buf_add_str(b, name);
+    buf_add(b, ": ", 2);
+    buf_add_span(b, value);
+    buf_add(b, "\r\n", 2);
+}
+
+/* Names of routes and models come from files: a line stays a line. */
+static void add_name(struct buf *b, const char *name, struct span value)
+{
+    const size_t from = b->n + strlen(name) + 2;
+
     if (!value.p)
         return;
-    buf_add_str(b, name);
-    buf_add_str(b, ": ");
-    for (size_t i = 0; i < value.n; i++) {    /* names of routes and models come from files: keep a line a line */
-        const unsigned char c = (unsigned char)value.p[i];
+    add_text(b, name, value);
+    for (size_t i = from; i + 2 < b->n; i++)
+        if ((unsigned char)b->p[i] < 0x20 || b->p[i] == 0x7f)
+            b->p[i] = '?';
+}
 
-        buf_add_char(b, c < 0x20 || c == 0x7f ? '?' : (char)c);
-    }
-    buf_add_str(b, "\r\n");
+static void add_number(struct buf *b, const char *name, int64_t n)
+{
+    buf_add_str(b, name);
+    buf_add(b, ": ", 2);
+    buf_add_int(b, n);
+    buf_add(b, "\r\n", 2);
 }
 
 /* The fields that every reply carries, as far as they are known (DESIGN section 4). */
 static void add_fields(const struct request *r, struct buf *b, bool with_cost)
 {
+    const struct span id = { r->id, ROW_ID_BYTES };
     char usd[PRICE_TEXT_ROOM];
 
-    add_field(b, "x-tollgate-request-id", span_str(r->id));
-    add_field(b, "x-request-id", span_str(r->id));
-    add_field(b, "request-id", span_str(r->id));
+    add_text(b, "x-tollgate-request-id", id);
+    add_text(b, "x-request-id", id);
+    add_text(b, "request-id", id);
     if (!r->planned)
         return;
-    add_field(b, "x-tollgate-route", r->plan.route_name);
-    add_field(b, "x-tollgate-model", r->answered_model);
-    add_field(b, "x-tollgate-provider", r->answered_provider);
-    buf_printf(b, "x-tollgate-attempts: %d\r\n", r->attempts);
+    add_name(b, "x-tollgate-route", r->plan.route_name);
+    add_name(b, "x-tollgate-model", r->answered_model);
+    add_name(b, "x-tollgate-provider", r->answered_provider);
+    add_number(b, "x-tollgate-attempts", r->attempts);
     if (with_cost) {
         price_format_usd(r->cost_nano, usd);
-        add_field(b, "x-tollgate-cost-usd", span_str(usd));
+        add_text(b, "x-tollgate-cost-usd", span_str(usd));
     }
-    add_field(b, "x-tollgate-warning", r->plan.warning);
+    add_name(b, "x-tollgate-warning", r->plan.warning);
 }
 
 static void note_first_byte(struct request *r)
@@ -58,18 +74,19 @@ static void send_head(struct request *r, int status, const char *content_type, i
     struct buf b;
 
     buf_init(&b, 65536);
-    buf_printf(&b, "content-type: %s\r\n", content_type);
+    buf_reserve(&b, 1000);
+    add_text(&b, "content-type", span_str(content_type));
     if (stream)
         buf_add_str(&b, "cache-control: no-cache\r\nx-accel-buffering: no\r\n");
     add_fields(r, &b, !stream);
     if (r->fault.status && r->fault.retry_after_ms > 0)
-        buf_printf(&b, "retry-after: %lld\r\n", (long long)((r->fault.retry_after_ms + 999) / 1000));
+        add_number(&b, "retry-after", (r->fault.retry_after_ms + 999) / 1000);
     else if (r->fault.status && r->fault.no_retry)
         buf_add_str(&b, "x-should-retry: false\r\n");
     if (r->fault.status == 401)
-        buf_add_str(&b, "www-authenticate: Bearer\r\n");
+        add_text(&b, "www-authenticate", SPAN_LIT("Bearer"));
     if (r->fault.status == 405)
-        buf_printf(&b, "allow: %s\r\n", endpoint_method(r->endpoint));
+        add_text(&b, "allow", span_str(endpoint_method(r->endpoint)));
     connection_send_head(r->conn, status, buf_span(&b), length, false);
     buf_free(&b);
     r->head_sent = true;

@@ -16,7 +16,6 @@
 #include "gateway/request/request.h"
 
 #include <assert.h>
-#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,6 +25,8 @@
 #include "gateway/request/pages.h"
 #include "gateway/request/reply.h"
 #include "gateway/server/worker.h"
+
+#define BODY_AT_ONCE 16384
 
 #define TOKENS_MAX INT64_C(1000000000)    /* of one attempt: a hundred times the largest window that there is */
 
@@ -42,13 +43,11 @@ static struct request *request_new(struct worker *w, struct connection *c, const
 
     if (!r)
         return NULL;
-    r->timer = event_new(w->base, -1, 0, on_timer, r);
-    if (!r->timer || !worker_slot_take(w, r, &r->slot)) {
-        if (r->timer)
-            event_free(r->timer);
+    if (!worker_slot_take(w, r, &r->slot)) {
         free(r);
         return NULL;
     }
+    event_assign(&r->timer, w->base, -1, 0, on_timer, r);
     r->worker = w;
     r->snapshot = snapshot_ref(w->snapshot);
     r->conn = c;
@@ -63,6 +62,8 @@ static struct request *request_new(struct worker *w, struct connection *c, const
     arena_init(&r->arena, REQUEST_ARENA_BYTES);
     buf_init(&r->body, r->snapshot->config->limits.body_bytes ? r->snapshot->config->limits.body_bytes : SIZE_MAX / 2);
     buf_init(&r->out, SIZE_MAX / 2);
+    if (head->has_length && head->length <= BODY_AT_ONCE)    /* a declared length is believed so far and no further */
+        buf_reserve(&r->body, (size_t)head->length);
     connection_set_request(c, r);
     count_add(w, COUNT_REQUESTS, 1);
     return r;
@@ -73,7 +74,7 @@ void request_free(struct request *r)
     if (r->attempt_live)
         attempt_free(&r->attempt);
     atomic_fetch_sub_explicit(&r->worker->gw->bytes_in_flight, r->counted_bytes, memory_order_relaxed);
-    event_free(r->timer);
+    event_del(&r->timer);
     jscan_free(r->scan);
     buf_free(&r->body);
     buf_free(&r->out);
@@ -88,7 +89,7 @@ static void request_done(struct request *r)
     if (r->step == STEP_DONE)
         return;
     r->step = STEP_DONE;
-    event_del(r->timer);
+    event_del(&r->timer);
     worker_slot_give(r->worker, r->slot);
     worker_bury(r->worker, r);
 }
@@ -112,9 +113,9 @@ static void set_timer(struct request *r)
     if (r->step == STEP_DONE)
         return;
     if (at == INT64_MAX)
-        event_del(r->timer);
+        event_del(&r->timer);
     else
-        event_add(r->timer, &tv);
+        event_add(&r->timer, &tv);
 }
 
 /* ---- rows ---- */

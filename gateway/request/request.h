@@ -2,6 +2,9 @@
 #ifndef TOLLGATE_GATEWAY_REQUEST_H
 #define TOLLGATE_GATEWAY_REQUEST_H
 
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
 #include "gateway/dialects/chat.h"
 #include "gateway/gateway.h"
 #include "gateway/request/endpoint.h"
@@ -90,7 +93,7 @@ struct request {
     int64_t first_byte_ms;             /* monotonic; -1: none yet */
     int64_t last_sent_ms;
     struct span answered_model, answered_provider;
-    struct event *timer;
+    struct event timer;
 };
 
 extern const struct connection_handler request_connection_handler;

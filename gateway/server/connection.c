@@ -164,7 +164,10 @@ void connection_send_head(struct connection *c, int status, struct span fields, 
     c->reply_until_close = length < 0 && !c->reply_chunked;
     if (!keep || c->reply_until_close)
         c->close_after = true;
-    evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\n", status, http_reason(status));
+    if (status == 200)    /* nearly always: no printf */
+        evbuffer_add(out, "HTTP/1.1 200 OK\r\n", 17);
+    else
+        evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\n", status, http_reason(status));
     evbuffer_add(out, fields.p, fields.n);
     if (c->close_after)
         evbuffer_add(out, "connection: close\r\n", 19);

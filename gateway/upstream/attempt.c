@@ -9,6 +9,7 @@
 #define EVENT_BYTES_MAX (8u << 20)     /* one SSE event: whole tool calls and audio come in one */
 #define PIECES_BYTES_MAX (32u << 20)   /* of a held answer */
 #define ERROR_BYTES_MAX 65536u
+#define BODY_AT_ONCE 65536u            /* of a declared length: more is taken as it comes */
 #define COUNT_BYTES 65536              /* what an attempt holds is counted in steps: small answers cost no atomic */
 
 static const struct fetch_callbacks fetch_callbacks;
@@ -161,10 +162,12 @@ static bool count_held(struct attempt *a)
 static void on_head(void *ctx, struct fetch_call *call, int status)
 {
     struct attempt *a = ctx;
+    uint64_t length;
 
-    (void)call;
     a->outcome.status = status;
     a->pieces.cap = status >= 300 ? ERROR_BYTES_MAX : PIECES_BYTES_MAX;
+    if (!a->stream && span_to_u64(fetch_header(call, "content-length"), BODY_AT_ONCE, &length))
+        buf_reserve(&a->pieces, (size_t)length);
 }
 
 static void on_data(void *ctx, struct fetch_call *call, struct span data)
