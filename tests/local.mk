@@ -11,6 +11,9 @@ FLOW = top_builddir='$(abs_top_builddir)' top_srcdir='$(abs_top_srcdir)' python3
 	-s $(srcdir)/tests/flow
 check-kill: tollgate tests/mock_upstream
 	KILL_ROUNDS=$${KILL_ROUNDS:-100} $(FLOW) -p test_kill.py
-.PHONY: check-kill
+# 20 rounds of 200 callers racing for a budget that fits 50, on 4 workers.
+check-races: tollgate tests/mock_upstream
+	FLOW_LONG=1 $(FLOW) -p test_keys_budgets.py
+.PHONY: check-kill check-races
 EXTRA_DIST += $(wildcard $(srcdir)/tests/flow/*.py) $(wildcard $(srcdir)/tests/sdk/*.mjs) tests/sdk/package.json \
 	tests/sdk/package-lock.json
