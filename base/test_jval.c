@@ -384,9 +384,38 @@ static void jansson_sees_the_same_in_30000_documents(void **state)
     assert_true(accepted > 8000 && refused > 5000);    /* else the documents are not worth their name */
 }
 
+/* Every run of plain bytes, quotes and backslashes: 4,096 strings at each of 20 offsets of a block of 16. */
+static void a_string_ends_at_the_first_quote_that_is_not_escaped(void **state)
+{
+    (void)state;
+    for (unsigned bits = 0; bits < 4096; bits++)
+        for (size_t before = 0; before < 20; before++) {
+            char text[128] = "[\"";
+            size_t n = 2;
+            struct jiter it;
+
+            for (size_t i = 0; i < before; i++)
+                text[n++] = 'x';
+            for (int i = 0; i < 12; i += 2)    /* two bits a unit: x, an escaped quote, an escaped backslash, y */
+                switch (bits >> i & 3) {
+                case 0: text[n++] = 'x'; break;
+                case 1: text[n++] = '\\'; text[n++] = '"'; break;
+                case 2: text[n++] = '\\'; text[n++] = '\\'; break;
+                default: text[n++] = 'y';
+                }
+            memcpy(text + n, "\",7]", 5);
+            it = jiter_begin((struct span){ text, n + 4 });
+            assert_true(jiter_next(&it));
+            assert_int_equal(it.value.n, n);
+            assert_true(jiter_next(&it));
+            assert_true(span_is(it.value, "7"));
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_string_ends_at_the_first_quote_that_is_not_escaped),
         cmocka_unit_test(the_type_of_a_value_is_seen_behind_blanks),
         cmocka_unit_test(members_come_in_order_with_their_exact_bytes),
         cmocka_unit_test(elements_have_no_key),
