@@ -261,6 +261,14 @@ class Faults(Streams):
         self.assertIn(b"x-should-retry: false", s.got)
         self.assertIn(b'"upstream_error"', s.got)
 
+    def test_a_deadline_within_a_stream_ends_in_an_error_event_and_cancels(self):
+        self.h.mock.script("cheap", "chunks=1000,bytes=10,every_ms=20")
+        s = Stream(self.h, headers={"x-tollgate-deadline-ms": "400"}).rest()
+        self.assertEqual(s.error["code"], "deadline_exceeded")
+        self.gone()
+        self.assertEqual([a[:2] for a in self.attempts_of(s.id)], [("cancelled:deadline", "estimated")])
+        self.assertEqual(self.row_of(s.id, "status, attempts, cost_nano > 0"), (504, 1, 1))
+
     def test_an_upstream_that_ends_within_an_event_is_truncated(self):
         self.h.mock.script("cheap", "chunks=6,bytes=8,nolength,piece=20,cut=4,every_ms=10")
         self.assertEqual(Stream(self.h).rest().error["code"], "upstream_truncated")
