@@ -166,7 +166,9 @@ static bool take_text(struct openai_answer *a, struct span value, bool first_cho
     if (!add_string(&a->text, value))
         return false;
     a->chars += count_chars(span_skip(buf_span(&a->text), before));
-    if (!a->keep_text)
+    if (!a->keep_text && a->text.room > 65536)
+        buf_free(&a->text);    /* of one long answer: not to be kept until its reader is done */
+    else if (!a->keep_text)
         buf_clear(&a->text);
     return true;
 }

@@ -152,9 +152,8 @@ static bool take_text(struct parse *p, struct span value)
 
 /* ---- messages ---- */
 
-static bool parse_image(struct parse *p, struct span part)
+static bool parse_image(struct parse *p, struct span image)
 {
-    const struct span image = jval_get(part, "image_url");
     const struct span url = jval_type(image) == JTYPE_OBJECT ? jval_get(image, "url") : image;
 
     p->chat->n_images++;
@@ -164,37 +163,38 @@ static bool parse_image(struct parse *p, struct span part)
     return true;
 }
 
+enum { P_TYPE, P_TEXT, P_IMAGE, P_AUDIO, P_FILE, P_BREAKPOINT, P_CACHE, P_MEMBERS };
+
+/* In one pass over the part, which may be a picture of many megabytes. */
 static bool parse_part(struct parse *p, struct span part)
 {
-    struct span type;
+    static const char *const names[P_MEMBERS] = { "type",       "text", "image_url",
+                                                  "input_audio", "file", "prompt_cache_breakpoint", "cache_control" };
+    struct span m[P_MEMBERS], type;
 
     if (jval_type(part) != JTYPE_OBJECT)
         return want(p, "", "must be an object with a \"type\"");
-    type = jval_raw(jval_get(part, "type"));
+    jval_members(part, names, P_MEMBERS, m);
+    type = jval_raw(m[P_TYPE]);
     if (!type.p)
         return want(p, "type", "must name the kind of part, such as \"text\"");
-    if (jval_get(part, "prompt_cache_breakpoint").p || jval_get(part, "cache_control").p)
+    if (m[P_BREAKPOINT].p || m[P_CACHE].p)
         p->chat->cache_marks = true;
-    if (jraw_is(type, "text")) {
-        const struct span text = jval_get(part, "text");
-
-        return jval_type(text) == JTYPE_STRING ? take_text(p, text) : want(p, "text", "must be a string");
-    }
+    if (jraw_is(type, "text"))
+        return jval_type(m[P_TEXT]) == JTYPE_STRING ? take_text(p, m[P_TEXT]) : want(p, "text", "must be a string");
     if (jraw_is(type, "image_url"))
-        return parse_image(p, part);
+        return parse_image(p, m[P_IMAGE]);
     if (jraw_is(type, "input_audio")) {
-        const struct span data = jval_get(jval_get(part, "input_audio"), "data");
+        const struct span data = jval_get(m[P_AUDIO], "data");
 
         p->chat->n_audio++;
         p->chat->text_bytes += jval_raw(data).n;
         return jval_type(data) == JTYPE_STRING || want(p, "input_audio.data", "must be a base64 string");
     }
     if (jraw_is(type, "file")) {
-        const struct span file = jval_get(part, "file");
-
         p->chat->n_files++;
-        p->chat->text_bytes += file.n;
-        return jval_type(file) == JTYPE_OBJECT || want(p, "file", "must be an object");
+        p->chat->text_bytes += m[P_FILE].n;
+        return jval_type(m[P_FILE]) == JTYPE_OBJECT || want(p, "file", "must be an object");
     }
     p->chat->text_bytes += part.n;    /* "refusal", and kinds that are newer than we are: they pass */
     return true;
