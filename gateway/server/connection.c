@@ -399,6 +399,8 @@ static bool read_body(struct connection *c)
         c->handler->on_body(c->ctx, c, data, c->body_done);
     if (!c->dead)
         evbuffer_drain(in, used);    /* only now: `data` points into it */
+    if (!c->dead && c->state == CONN_HEAD)
+        await_head(c);               /* replied from within: what lay there was the body's end, no next head */
     if (!c->dead && c->state == CONN_DISCARD && c->body_done)
         next_request(c);
     return !c->dead;

@@ -126,6 +126,34 @@ class Upstreams(Shared):
         self.assert_ledger_lives()
 
 
+class Times(Shared):
+    options = {"config": {"limits": {"head_ms": 400, "keepalive_ms": 8000, "body_idle_ms": 5000}}}
+
+    def test_a_refused_body_leaves_the_time_for_the_next_request_as_it_was(self):
+        # It was taken for the beginning of a next head: the connection closed after head_ms.
+        c = self.h.connect()
+        for _ in range(2):
+            self.assertEqual(self.h.post("{", connection=c).status, 400)
+            self.assertIsNotNone(c.sock)
+            port = c.sock.getsockname()[1]
+            time.sleep(0.8)    # twice head_ms: the time itself is what is tested
+        self.assertEqual(self.h.chat(connection=c).status, 200)
+        self.assertEqual(c.sock.getsockname()[1], port)
+        c.close()
+
+    def test_endless_chunk_extensions_and_trailers_are_refused(self):
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer " + self.h.key.encode() + \
+            b"\r\ntransfer-encoding: chunked\r\n\r\n"
+        for more in (b"1;" + b"a" * 200000, b"0\r\n" + b"x: y\r\n" * 50000, b"0" * 200000):
+            s = self.h.raw()
+            try:
+                s.sendall(head + more)
+            except OSError:
+                pass    # refused while it was sent
+            self.assertIn(s.recv(100)[9:12], (b"400", b"431", b"413"), more[:10])
+            s.close()
+
+
 class Held(unittest.TestCase):
     def test_answers_that_are_held_count_as_bytes_in_flight(self):
         with House(config={"limits": {"bytes_in_flight": 4000000}}, book=large_book()) as h:

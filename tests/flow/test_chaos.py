@@ -6,23 +6,38 @@ import json
 import os
 import random
 import socket
+import subprocess
+import tempfile
 import threading
 import time
 import unittest
 
-from house import CHECKS, House, book, policy, wait_for
+from house import CHECKS, MOCK, House, Mock, book, policy, wait_for
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "8"))
 SEED = int(os.environ.get("CHAOS_SEED", time.strftime("%Y%m%d")))
 CALLERS = int(os.environ.get("CHAOS_CALLERS", "12"))
 
-STEPS = [{"model": "mock/cheap", "attempts": 2, "checks": CHECKS}, {"model": "mock/strong", "checks": CHECKS}, {"model": "mock/last"}]
+def steps(*providers):
+    return [{"model": providers[0] + "/cheap", "attempts": 2, "checks": CHECKS}, {"model": providers[-1] + "/strong", "checks": CHECKS},
+            {"model": providers[0] + "/last"}]
 
 
 def chaos_policy(time_ms):
-    return policy(routes=[dict({"name": name, "steps": STEPS, "when": {"tag": "way=" + name}}, **({"stream": stream} if stream else {}))
-                          for name, stream in (("pass", "pass"), ("window", "window:60"), ("hold", "hold"))]
-                  + [{"name": "default", "steps": STEPS}], limits={"time_ms": time_ms, "attempts": 5})
+    """Upstreams are called in plain, by TLS (another client inside), and one after the other."""
+    ways = [("pass", "pass", ("mock",)), ("window", "window:60", ("mock", "tls")), ("hold", "hold", ("tls",)),
+            ("tlspass", "pass", ("tls",))]
+    return policy(routes=[{"name": name, "steps": steps(*p), "when": {"tag": "way=" + name}, "stream": stream} for name, stream, p in ways]
+                  + [{"name": "default", "steps": steps("mock", "tls")}], limits={"time_ms": time_ms, "attempts": 5})
+
+
+def chaos_book(factor=1):
+    b = book()
+    for m in b["models"].values():
+        for k in ("input", "output"):
+            m["versions"][0][k] = str(int(m["versions"][0][k]) * factor)
+    b["models"].update({"tls/" + k[5:]: m for k, m in b["models"].items()})
+    return b
 
 
 def words(dice):
@@ -87,7 +102,7 @@ class Caller:
     def head(self, length, more=""):
         d = self.dice
         if d.random() < 0.7:
-            more += "x-tollgate-tag: way=%s\r\n" % d.choice(("pass", "window", "hold", "other"))
+            more += "x-tollgate-tag: way=%s\r\n" % d.choice(("pass", "window", "hold", "tlspass", "other"))
         if d.random() < 0.1:
             more += "x-tollgate-max-cost-usd: %s\r\n" % d.choice(("0", "0.0001", "1"))
         if d.random() < 0.1:
@@ -239,6 +254,7 @@ class Chaos(unittest.TestCase):
                 self.h.run("keys", "revoke", "--id", dice.choice(made)["id"], check=False)
             elif what == "reload":
                 self.h.write("policy.json", chaos_policy(dice.choice((1000, 2000))))
+                self.h.write("prices.json", chaos_book(dice.choice((1, 2, 7))))
                 self.assertTrue(self.h.reload())
             else:
                 self.h.write("policy.json", "{")
@@ -255,7 +271,17 @@ class Chaos(unittest.TestCase):
         print("seed %d" % SEED, flush=True)
         config = {"limits": {"first_byte_ms": 800, "idle_ms": 800, "answer_ms": 3000, "connect_ms": 1000, "body_bytes": 1000000,
                              "body_idle_ms": 2000, "head_ms": 2000}}
-        with House(config=config, policy=chaos_policy(2000), book=book(), workers=2) as self.h:
+        ca = tempfile.TemporaryDirectory(prefix="tollgate-flow-")
+        subprocess.run([MOCK, "--make-ca", ca.name], check=True, stdout=subprocess.DEVNULL)
+        self.tls = Mock("--tls", ca.name, "127.0.0.1:0")
+        tls_port = int([line for line in self.tls.output if "listening" in line][1].rsplit(":", 1)[1])
+        self.addCleanup(ca.cleanup)
+        self.addCleanup(self.tls.stop)
+        with House(config=config, policy=chaos_policy(2000), book=chaos_book(), workers=2, start=False) as self.h:
+            self.h.config["providers"]["tls"] = {"dialect": "openai", "base_url": "https://localhost:%d/v1" % tls_port,
+                                                 "ca_file": os.path.join(ca.name, "ca.pem")}
+            self.h.write("tollgate.json", self.h.config)
+            self.h.start()
             self.keys = [self.h.key] * 4 + ["tg_nonsense"]
             self.until = time.monotonic() + 1
             for c in [Caller(self, i) for i in range(2)]:
@@ -293,7 +319,8 @@ class Chaos(unittest.TestCase):
                                "(select coalesce(sum(a.cost_nano), 0) from attempts a where a.request_id = r.id)"), [(0,)])
         self.assertEqual(h.run("audit")[0], 0)
         self.assert_memory_agrees()
-        wait_for(lambda: self.usage_of_process()[1] <= fds_before + h.mock.stats()["open"] + 16, 10, "descriptors to be closed")
+        wait_for(lambda: self.usage_of_process()[1] <= fds_before + h.mock.stats()["open"] + self.tls.stats()["open"] + 16, 10,
+                 "descriptors to be closed")
 
     def assert_memory_agrees(self):
         """The budgets in memory: nothing reserved, and spent what the rows say. A refusal tells."""
