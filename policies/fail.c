@@ -47,11 +47,13 @@ static struct fail upstream(const struct machine *m, int status, enum fail_kind 
     return make(kind, status, "server_error", span_str(code), no_answer(m, why));
 }
 
-/* The provider says that the request itself is wrong, in words for its author. */
+/* The provider says that the request itself is wrong, in words for its author. They are copied: the next attempt, whose
+ * failure may quote them ("Before it: ..."), takes the place of this one's answer. */
 static struct fail callers_fault(const struct machine *m, const struct outcome *o)
 {
     const int status = o->status == 413 || o->status == 422 ? o->status : 400;
-    struct fail f = make(FAIL_CALLER, status, "invalid_request_error", o->error_code, o->error_message);
+    struct fail f = make(FAIL_CALLER, status, "invalid_request_error", o->error_code,
+                         o->error_message.p ? arena_copy(m->arena, o->error_message) : SPAN_NONE);
 
     if (!o->error_message.p)
         f.message = no_answer(m, "refused the request as invalid");

@@ -155,6 +155,16 @@ class Times(Shared):
 
 
 class Held(unittest.TestCase):
+    def test_an_error_text_is_still_there_when_the_next_attempt_has_begun(self):
+        b = book()
+        b["models"]["mock/strong"]["context"] = 200000
+        with House(book=b) as h:
+            h.mock.script("cheap", "status=400,code=context_length_exceeded,message=your prompt is 7 tokens too long")
+            h.mock.script("strong", "stall=-2")
+            a = h.chat(headers={"x-tollgate-deadline-ms": "700"})
+            self.assertEqual(a.status, 504)
+            self.assertIn("Before it: your prompt is 7 tokens too long", a.error["message"])
+
     def test_answers_that_are_held_count_as_bytes_in_flight(self):
         with House(config={"limits": {"bytes_in_flight": 4000000}}, book=large_book()) as h:
             self.assertEqual(h.post({"model": "mock/cheap", "messages": [{"role": "user", "content": "mock:bytes=1000000"}]}).status, 200)
