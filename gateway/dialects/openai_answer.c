@@ -101,9 +101,9 @@ static void read_usage(struct openai_answer *a, struct span u, const struct quir
     write = count_or_0(prompt_details, "cache_write_tokens");
     audio = count_or_0(prompt_details, "audio_tokens");
     reasoning = count_or_0(output_details, "reasoning_tokens");
-    a->usage_mended = prompt < 0 || output < 0;
-    prompt = prompt < 0 ? 0 : prompt;
-    output = output < 0 ? 0 : output;
+    if (prompt < 0 || output < 0)    /* no usage at all, so that the answer is charged at its bound: not for free */
+        return;
+    a->usage_mended = false;
     if (read > prompt) {    /* trust the sum; the parts are clamped to it */
         read = prompt;
         a->usage_mended = true;

@@ -175,13 +175,13 @@ void reply_commit(struct request *r)
     reply_pump(r);
 }
 
-/* The cost is known only now: a comment line before the terminal event (DESIGN section 4). */
-static void add_stream_end(struct request *r)
+/* The cost is known only now: a comment line before the terminal event, [DONE] or an error (DESIGN section 4). */
+static void add_stream_end(struct request *r, struct span terminal)
 {
     char usd[PRICE_TEXT_ROOM];
 
     price_format_usd(r->cost_nano, usd);
-    buf_printf(&r->out, ": x-tollgate-cost-usd=%s\n\ndata: [DONE]\n\n", usd);
+    buf_printf(&r->out, ": x-tollgate-cost-usd=%s\n\ndata: %.*s\n\n", usd, SPAN_FMT(terminal));
 }
 
 void reply_accept(struct request *r)
@@ -195,7 +195,7 @@ void reply_accept(struct request *r)
         r->committed = true;
         take_pieces(r);
         r->committed = false;
-        add_stream_end(r);
+        add_stream_end(r, SPAN_LIT("[DONE]"));
     } else {
         const struct buf empty = r->out;
 
@@ -217,7 +217,7 @@ void reply_fault(struct request *r)
     fault_render_openai(&r->fault, &body);
     r->opens_pending = 0;    /* what follows is no answer: nothing to wait for */
     if (r->head_sent) {      /* the stream has begun: its own form of an error, and no [DONE] */
-        buf_printf(&r->out, "data: %.*s\n\n", SPAN_FMT(buf_span(&body)));
+        add_stream_end(r, buf_span(&body));
         r->ending = true;
         r->committed = false;
         reply_pump(r);
