@@ -300,6 +300,7 @@ static void a_full_queue_refuses_opens_and_takes_settlements(void **state)
     assert_int_equal(sample_open(f, &first, 1), LEDGER_OK);
     fixture_wait(f, 1);
     assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
+    sqlite3_busy_timeout(other, 10000);                /* the writer may be at its housekeeping */
     assert_true(db_exec(other, "BEGIN IMMEDIATE"));    /* the writer waits for this process's lock */
     for (uint64_t i = 0; i < 64; i++) {
         sample_init(f, &s[i], i);

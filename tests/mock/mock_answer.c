@@ -1,4 +1,5 @@
 /* mock_answer.c - chat completions as OpenAI writes them, and as it never would. */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -73,7 +74,10 @@ static void add_usage(const struct mock_script *s, struct buf *b)
 {
     const long in = s->in != MOCK_OFF ? s->in : 10, out = s->out != MOCK_OFF ? s->out : 5;
     const char *kind = s->usage;
+    long total;
 
+    if (__builtin_add_overflow(in, out, &total))    /* a script may ask for counters beyond belief */
+        total = LONG_MAX;
     if (!strcmp(kind, "negative"))
         buf_add_str(b, "{\"prompt_tokens\":-10,\"completion_tokens\":-5,\"total_tokens\":-15}");
     else if (!strcmp(kind, "huge"))
@@ -90,13 +94,13 @@ static void add_usage(const struct mock_script *s, struct buf *b)
         buf_add_str(b, "{}");
     else if (!strcmp(kind, "deepseek"))
         buf_printf(b, "{\"prompt_tokens\":%ld,\"completion_tokens\":%ld,\"total_tokens\":%ld,\"prompt_cache_hit_tokens\":%ld,"
-                   "\"prompt_cache_miss_tokens\":%ld}", in, out, in + out, s->cached > 0 ? s->cached : 0,
+                   "\"prompt_cache_miss_tokens\":%ld}", in, out, total, s->cached > 0 ? s->cached : 0,
                    in - (s->cached > 0 ? s->cached : 0));
     else
         buf_printf(b, "{\"prompt_tokens\":%ld,\"completion_tokens\":%ld,\"total_tokens\":%ld,"
                    "\"prompt_tokens_details\":{\"cached_tokens\":%ld},"
                    "\"completion_tokens_details\":{\"reasoning_tokens\":0}}",
-                   in, out, in + out, s->cached != MOCK_OFF ? s->cached : 0);
+                   in, out, total, s->cached != MOCK_OFF ? s->cached : 0);
 }
 
 static void add_tool_calls(const struct mock_script *s, struct buf *b)
