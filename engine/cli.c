@@ -16,7 +16,11 @@ static const struct cli_option *find(const struct cli *c, const char *name, size
 
 void cli_help(const struct cli *c)
 {
-    printf("%s\n\n%s\n\n", c->program, c->summary);
+    printf("usage: %s", c->program);
+    for (const struct cli_option *o = c->options; o->name; o++)
+        if (o->required)
+            printf(" --%s %s", o->name, o->arg ? o->arg : "");
+    printf(" [OPTIONS]\n\n%s\n\n", c->summary);
     for (const struct cli_option *o = c->options; o->name; o++) {
         char left[64];
 

@@ -1,12 +1,12 @@
 /* config.c - the config file to structs. The schema says what may be there; here is what a schema cannot say. */
 #include "gateway/config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/jschema.h"
@@ -59,6 +59,7 @@ static bool read_address(const char *text, struct config_address *out)
 {
     const char *colon = strrchr(text, ':');
     const size_t brackets = text[0] == '[';
+    unsigned char ip[16];
     uint64_t port;
 
     if (!colon || !span_to_u64(span_str(colon + 1), 65535, &port))
@@ -66,7 +67,7 @@ static bool read_address(const char *text, struct config_address *out)
     out->host = must(strndup(text + brackets, (size_t)(colon - text) - 2 * brackets));
     out->port = (uint16_t)port;
     out->loopback = strncmp(out->host, "127.", 4) == 0 || strcmp(out->host, "::1") == 0;
-    return true;
+    return inet_pton(brackets ? AF_INET6 : AF_INET, out->host, ip) == 1;
 }
 
 static void read_listeners(struct loader *l, const json_t *list)
@@ -81,7 +82,7 @@ static void read_listeners(struct loader *l, const json_t *list)
         snprintf(l->at, sizeof l->at, "/listen/%zu", i);
         l->c->n_listeners = i + 1;
         if (!read_address(json_cstr(item, "address", ""), &out->address)) {
-            problem_error(l->ps, l->at, "the port must be a number up to 65535");
+            problem_error(l->ps, l->at, "the address must be an IP address and a port up to 65535");
             continue;
         }
         out->tls = tls != NULL;
@@ -150,13 +151,14 @@ static void read_engine(struct loader *l, struct config_provider *p, const json_
     p->engine_models = must(calloc(json_object_size(models) + 1, sizeof *p->engine_models));
     json_object_foreach((json_t *)models, name, dir) {
         struct config_engine_model *m = &p->engine_models[p->n_engine_models++];
-        struct stat st;
+        char file[PATH_MAX + 16];
         const size_t back_name = json_at(l->at, sizeof l->at, name);
 
         m->name = copy(name);
         m->dir = absolute(l->c, json_string_value(dir));
-        if (stat(m->dir, &st) != 0 || !S_ISDIR(st.st_mode))
-            problem_error(l->ps, l->at, "%s is no folder with a model", m->dir);
+        snprintf(file, sizeof file, "%s/config.json", m->dir);
+        if (access(file, R_OK) != 0)
+            problem_error(l->ps, l->at, "%s is no folder with a model: it has no config.json", m->dir);
         l->at[back_name] = '\0';
     }
     l->at[back_models] = '\0';
@@ -237,6 +239,9 @@ static void read_tree(struct loader *l)
         c->has_admin = read_address(json_cstr(admin, "address", ""), &c->admin);
         if (!c->has_admin || !c->admin.loopback)
             problem_error(l->ps, "/admin/address", "must be on loopback in this version, such as 127.0.0.1:8444");
+        for (size_t i = 0; c->has_admin && c->admin.port && i < c->n_listeners; i++)
+            if (c->listeners[i].address.port == c->admin.port && strcmp(c->listeners[i].address.host, c->admin.host) == 0)
+                problem_error(l->ps, "/admin/address", "is the address of /listen/%zu; it needs one of its own", i);
     }
     c->workers = (int)json_int(c->tree, "workers", 2);
     c->ledger_sqlite = absolute(c, json_cstr(ledger, "sqlite", NULL));
@@ -265,17 +270,19 @@ struct config *config_load(const char *path, struct problems *ps)
     const size_t errors = ps->errors;
     struct config *c = must(calloc(1, sizeof *c));
     struct loader l = { .c = c, .ps = ps };
-    char *text = NULL;
-    size_t bytes = 0;
 
     c->path = copy(path);
     c->dir = folder_of(path);
-    c->tree = json_read(path, CONFIG_BYTES_MAX, ps, &text, &bytes);
+    ps->file = path;
+    if (access(path, F_OK) != 0)
+        problem_add(ps, PROBLEM_ERROR, "", "--config FILE says where it is; `tollgate init DIR` makes one", "cannot be read: %s",
+                    strerror(errno));
+    else
+        c->tree = json_read(path, CONFIG_BYTES_MAX, ps, &c->text, &c->bytes);
     if (c->tree && jschema_check_bundled("config.schema.json", c->tree, ps))
         read_tree(&l);
-    if (text)
-        problems_locate(ps, path, (struct span){ text, bytes });
-    free(text);
+    if (c->text)
+        problems_locate(ps, path, (struct span){ c->text, c->bytes });
     ps->file = path;
     if (ps->errors == errors)
         return c;
@@ -321,6 +328,7 @@ void config_free(struct config *c)
     free(c->path);
     free(c->dir);
     json_decref(c->tree);
+    free(c->text);
     free(c);
 }
 

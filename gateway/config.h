@@ -81,6 +81,8 @@ struct config {
     size_t n_providers;
     struct config_limits limits;
     json_t *tree;                  /* what `quirks` points into */
+    char *text;                    /* as read, for the lines of problems that are found later */
+    size_t bytes;
 };
 
 /* NULL when there is an error; warnings alone still give a config. Does not load prices and policy (snapshot.h). */

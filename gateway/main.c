@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <config.h>    /* the build's: PACKAGE_VERSION; gateway/config.h is another */
+#include "gateway/commands/cli.h"
 #include "gateway/commands/commands.h"
 
 static const struct {
@@ -29,8 +30,8 @@ static int usage(FILE *out)
                  "usage: tollgate COMMAND [OPTIONS]\n\n", PACKAGE_VERSION);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].what);
-    fprintf(out, "\n`tollgate COMMAND --help` says more. To begin: tollgate init demo && tollgate serve --config "
-                 "demo/tollgate.json\n");
+    fprintf(out, "\n`tollgate COMMAND --help` says more. To begin: %s init demo && %s serve --config "
+                 "demo/tollgate.json\n", cli_program(), cli_program());
     return out == stderr ? 2 : 0;
 }
 

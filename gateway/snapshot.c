@@ -9,6 +9,7 @@
 
 #define BOOK_BYTES_MAX (16u << 20)
 #define POLICY_BYTES_MAX (4u << 20)
+#define TLS_DAYS_LEAST   14
 
 static void load_book(struct snapshot *s, struct problems *ps)
 {
@@ -52,6 +53,37 @@ static void bind_engine(struct provider *p, const struct config_provider *c, con
 
         if (parts->engines && (!child || !provider_bind_engine(p, m->name, engine_socket(child))))
             problem_error(ps, "/providers", "provider %s: the engine for %s cannot be set up", c->name, m->name);
+    }
+}
+
+/* What is configured but has no price can never be called: the first thing to go wrong with a new provider. */
+static void warn_unpriced(const struct snapshot *s, struct problems *ps)
+{
+    char pointer[JSON_POINTER_ROOM], hint[256];
+
+    ps->file = s->config->path;
+    for (size_t i = 0; i < s->config->n_providers; i++) {
+        const struct config_provider *c = &s->config->providers[i];
+        size_t priced = 0;
+
+        for (size_t k = 0; k < book_count(s->book); k++)
+            priced += span_is(book_get(s->book, k)->provider, c->name);
+        snprintf(pointer, sizeof pointer, "/providers");
+        json_at(pointer, sizeof pointer, c->name);
+        snprintf(hint, sizeof hint, "add \"%.60s/MODEL\" with its price to the price book", c->name);
+        if (priced == 0 && c->base_url)
+            problem_add(ps, PROBLEM_WARNING, pointer, hint, "the price book has no model of this provider: none can be called");
+        json_at(pointer, sizeof pointer, "engine");
+        json_at(pointer, sizeof pointer, "models");
+        for (size_t k = 0; k < c->n_engine_models; k++) {
+            const size_t back = json_at(pointer, sizeof pointer, c->engine_models[k].name);
+            char key[256];
+
+            snprintf(key, sizeof key, "%.120s/%.120s", c->name, c->engine_models[k].name);
+            if (!book_find(s->book, span_str(key)))
+                problem_add(ps, PROBLEM_WARNING, pointer, "add it with its price", "the price book has no \"%s\": it cannot be called", key);
+            pointer[back] = '\0';
+        }
     }
 }
 
@@ -118,13 +150,19 @@ static void load_tls(struct snapshot *s, struct problems *ps)
 {
     for (size_t i = 0; i < s->config->n_listeners; i++) {
         const struct config_listener *l = &s->config->listeners[i];
+        char pointer[64];
+        long days;
 
         if (!l->tls)
             continue;
         ps->file = s->config->path;
-        s->tls[i] = tls_context_new(l->certificate, l->key, ps);
-        if (s->tls[i] && tls_days_left(s->tls[i]) < 14)
-            problem_warning(ps, "/listen", "%s expires in %ld days", l->certificate, tls_days_left(s->tls[i]));
+        snprintf(pointer, sizeof pointer, "/listen/%zu/tls", i);
+        s->tls[i] = tls_context_new(l->certificate, l->key, pointer, ps);
+        days = s->tls[i] ? tls_days_left(s->tls[i]) : TLS_DAYS_LEAST;
+        if (days < 0)
+            problem_warning(ps, pointer, "%s has expired: callers will refuse it", l->certificate);
+        else if (days < TLS_DAYS_LEAST)
+            problem_warning(ps, pointer, "%s expires in %ld days", l->certificate, days);
     }
 }
 
@@ -142,9 +180,11 @@ struct snapshot *snapshot_load(const char *config_path, const struct snapshot_pa
         load_tls(s, ps);
         load_providers(s, parts, ps);
         if (s->book) {
+            warn_unpriced(s, ps);
             build_view(s, parts);
             load_policy(s, ps);
         }
+        problems_locate(ps, s->config->path, (struct span){ s->config->text, s->config->bytes });
         l = &s->config->limits;
         s->connection_limits = (struct connection_limits){
             .header_bytes = l->header_bytes, .requests_per_connection = l->requests_per_connection,

@@ -77,7 +77,7 @@ static void text_routes(struct explainer *e)
 
 static void text_checks(struct explainer *e, unsigned set)
 {
-    const char *sep = ", checks ";
+    const char *sep = "\n     checks ";
 
     for (int c = 0; c < CHECK_COUNT; c++) {
         if (set & CHECK_BIT(c)) {
@@ -119,7 +119,11 @@ static void text_plan(struct explainer *e)
         text_checks(e, s->checks);
         buf_add_char(e->out, '\n');
     }
-    buf_printf(e->out, "worst case: %u attempts, %s USD%s, %" PRId64 " ms\n", b.attempts, usd(b.cost_nano, a),
+    if (b.attempts == 0) {
+        buf_add_str(e->out, "no step can be tried: the request is refused\n");
+        return;
+    }
+    buf_printf(e->out, "worst case: %u attempt%s, %s USD%s, %" PRId64 " ms\n", b.attempts, b.attempts == 1 ? "" : "s", usd(b.cost_nano, a),
                b.cost_is_limited ? " (the cost limit)" : "", b.time_ms);
 }
 

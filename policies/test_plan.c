@@ -222,7 +222,7 @@ static void an_explanation_is_whole_in_both_forms(void **state)
     assert_non_null(strstr(b.p, "a: answers"));
     /* 512 x 0.10 + 1000 x 0.20 USD per million */
     assert_non_null(strstr(
-        b.p, "1. cheap/flash: 2 attempts, at most 1000 tokens out, worst case 0.0002512 USD each, checks complete"));
+        b.p, "1. cheap/flash: 2 attempts, at most 1000 tokens out, worst case 0.0002512 USD each\n     checks complete"));
     assert_non_null(strstr(b.p, "2. late/model: skipped, no price of it is in force"));
     assert_non_null(strstr(b.p, "worst case: 2 attempts, 0.0005024 USD, 600000 ms"));
     buf_clear(&b);

@@ -17,8 +17,8 @@ static const char help[] =
     "Recomputes the cost of every attempt in the ledger from its usage and the price version that it names, and checks\n"
     "that each request, each sum and each reservation agrees. Prints the first difference. It may run beside `serve`.\n"
     "\n"
-    "  --config FILE   the gateway's config (tollgate.json)\n"
-    "  --format F      table (a sentence) or json\n"
+    "  --config FILE   the gateway's config (default: " CONFIG_FILE_DEFAULT ")\n"
+    "  --format F      table (the default: one sentence) or json\n"
     "\n"
     "Exit status: 0 all agrees, 1 there is a difference or the ledger cannot be read, 2 called wrongly.\n";
 
@@ -52,7 +52,6 @@ int command_audit(int argc, char **argv)
     static const struct option options[] = {
         { "config", required_argument, NULL, 'c' },
         { "format", required_argument, NULL, 'F' },
-        { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
     const char *config = CONFIG_FILE_DEFAULT;
@@ -62,6 +61,8 @@ int command_audit(int argc, char **argv)
     char *path;
     int o, rc;
 
+    if (cli_help(argc, argv, help))
+        return 0;
     optind = 1;
     opterr = 0;
     while ((o = getopt_long(argc, argv, ":", options, NULL)) != -1)
@@ -70,12 +71,9 @@ int command_audit(int argc, char **argv)
             config = optarg;
             break;
         case 'F':
-            if (!table_format_parse(span_str(optarg), &format))
+            if (!table_format_parse(span_str(optarg), &format) || format == TABLE_CSV)
                 return cli_wrong("audit", "--format is table or json, not \"%s\"", optarg);
             break;
-        case 'h':
-            fputs(help, stdout);
-            return 0;
         default:
             return cli_wrong_option("audit", argc, argv, o);
         }

@@ -25,7 +25,8 @@ static const char help[] =
     "\n"
     "  --usd AMOUNT    dollars, at most nine decimals: 12.50\n"
     "  --period P      day (from 00:00), week (from Monday), month, all in UTC; or total, which never starts anew\n"
-    "  --config FILE   the gateway's config (tollgate.json)\n"
+    "  --config FILE   the gateway's config (default: " CONFIG_FILE_DEFAULT ")\n"
+    "  --format F      of list: table (for people; the default), csv or json\n"
     "\n"
     "A running `serve` heeds a change within a second; what was spent and held before counts.\n";
 
@@ -104,6 +105,23 @@ static int not_done(enum accounts_rc rc, struct accounts *a, const char *what)
     return 1;
 }
 
+static void count_key(void *arg, const struct accounts_key *k)
+{
+    (void)k;
+    ++*(size_t *)arg;
+}
+
+/* A budget may come before its team's first key; more often the name is misspelt. */
+static void note_team_without_keys(struct accounts *a, const char *scope)
+{
+    size_t keys = 0;
+
+    if (!span_starts(span_str(scope), SPAN_LIT("team:")))
+        return;
+    if (accounts_keys_each(a, span_str(scope + 5), count_key, &keys) && keys == 0)
+        fprintf(stderr, "tollgate budgets: note: team %s has no key yet; `tollgate keys list` shows the teams that have\n", scope + 5);
+}
+
 static int set(struct accounts *a, const struct budgets_options *b)
 {
     enum accounts_rc rc = accounts_budget_set(a, b->scope, b->period, b->nano, clock_wall_ms());
@@ -114,6 +132,7 @@ static int set(struct accounts *a, const struct budgets_options *b)
     if (rc != ACCOUNTS_OK)
         return not_done(rc, a, "there is no key with that id; `tollgate keys list` shows all");
     price_format_usd(b->nano, usd);
+    note_team_without_keys(a, b->scope);
     printf("%s: %s USD a %s\n", b->scope, usd, b->period == BUDGET_TOTAL ? "lifetime" : budget_period_name(b->period));
     return 0;
 }
@@ -196,11 +215,8 @@ int command_budgets(int argc, char **argv)
     char *path;
     int rc;
 
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0) {
-            fputs(help, stdout);
-            return 0;
-        }
+    if (cli_help(argc, argv, help))
+        return 0;
     if (argc < 2)
         return cli_wrong("budgets", "say set, list or remove");
     while (v < sizeof verbs / sizeof *verbs && strcmp(argv[1], verbs[v].name) != 0)

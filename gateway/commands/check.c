@@ -1,18 +1,34 @@
 /* check.c - everything that can be known to be wrong before the start, all at once. Calls nobody, opens no ledger. */
+#include <errno.h>
 #include <getopt.h>
+#include <libgen.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
+#include "gateway/commands/cli.h"
 #include "gateway/commands/commands.h"
 #include "gateway/snapshot.h"
 
-static int usage(FILE *out)
+static const char help[] =
+    "usage: tollgate check [--config FILE]\n\n"
+    "Validates the config and all that it names: policy, prices, certificates, keys in the environment, the ledger's\n"
+    "folder. Prints every error and warning with file, line and JSON pointer, errors and warnings on standard error.\n"
+    "Calls nobody.\n\n"
+    "  --config FILE   the gateway's config (default: " CONFIG_FILE_DEFAULT ")\n\n"
+    "Exit status: 0 it would start (warnings too), 1 it would not, 2 called wrongly.\n";
+
+/* The ledger is made where there is none; its folder is not. */
+static void check_ledger(const struct snapshot *s, struct problems *ps)
 {
-    fputs("usage: tollgate check [--config FILE]\n\n"
-          "Validates the config and all that it names: policy, prices, certificates, keys in the environment.\n"
-          "Prints every error and warning with file, line and JSON pointer. Exit 0: it will start; 1: it will not.\n\n"
-          "  --config FILE   the config (default: " CONFIG_FILE_DEFAULT ")\n",
-          out);
-    return out == stderr ? 2 : 0;
+    char *path = strdup(s->config->ledger_sqlite);
+    const char *dir = path ? dirname(path) : "";
+
+    ps->file = s->config->path;
+    if (access(dir, W_OK | X_OK) != 0)
+        problem_error(ps, "/ledger/sqlite", "no file can be made in %s: %s", dir, strerror(errno));
+    problems_locate(ps, s->config->path, (struct span){ s->config->text, s->config->bytes });
+    free(path);
 }
 
 static void say_ok(const char *path, const struct snapshot *s, const struct problems *ps)
@@ -30,34 +46,35 @@ static void say_ok(const char *path, const struct snapshot *s, const struct prob
 
 int command_check(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "config", required_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' }, { 0 },
-    };
+    static const struct option options[] = { { "config", required_argument, NULL, 'c' }, { 0 } };
     const char *path = CONFIG_FILE_DEFAULT;
-    struct snapshot_parts parts = { .keyring = provider_keyring_new() };
-    struct snapshot *s = NULL;
+    struct snapshot_parts parts = { 0 };
+    struct snapshot *s;
     struct problems ps;
-    int option, status = -1;
+    int option, status;
 
-    while (status < 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == 'c')
-            path = optarg;
-        else
-            status = usage(option == 'h' ? stdout : stderr);
+    if (cli_help(argc, argv, help))
+        return 0;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        if (option != 'c')
+            return cli_wrong_option("check", argc, argv, option);
+        path = optarg;
     }
-    if (status < 0 && optind < argc)
-        status = usage(stderr);
-    if (status < 0) {
-        problems_init(&ps);
-        s = snapshot_load(path, &parts, &ps);
-        problems_print(&ps, stderr);
-        if (s)
-            say_ok(path, s, &ps);
-        else
-            fprintf(stderr, "%s: %zu error%s\n", path, ps.errors, ps.errors == 1 ? "" : "s");
-        problems_free(&ps);
-        status = s ? 0 : 1;
-    }
+    if (optind < argc)
+        return cli_wrong("check", "\"%s\" is one word too many; a config is named by --config", argv[optind]);
+    problems_init(&ps);
+    parts.keyring = provider_keyring_new();
+    s = snapshot_load(path, &parts, &ps);
+    if (s)
+        check_ledger(s, &ps);
+    problems_print(&ps, stderr);
+    status = ps.errors ? 1 : 0;
+    if (status == 0)
+        say_ok(path, s, &ps);
+    else
+        fprintf(stderr, "%s: %zu error%s\n", path, ps.errors, ps.errors == 1 ? "" : "s");
+    problems_free(&ps);
     snapshot_unref(s);
     provider_keyring_free(parts.keyring);
     return status;

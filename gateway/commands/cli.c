@@ -1,9 +1,25 @@
 /* cli.c - errors of usage, and the ledger's path out of the config. */
 #include "gateway/commands/cli.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
+
+bool cli_help(int argc, char **argv, const char *help)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            fputs(help, stdout);
+            return true;
+        }
+    return false;
+}
+
+const char *cli_program(void)
+{
+    return program_invocation_name;
+}
 
 int cli_wrong(const char *command, const char *fmt, ...)
 {

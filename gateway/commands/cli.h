@@ -2,9 +2,15 @@
 #ifndef TOLLGATE_GATEWAY_COMMANDS_CLI_H
 #define TOLLGATE_GATEWAY_COMMANDS_CLI_H
 
+#include <stdbool.h>
+
 #include "gateway/commands/table.h"
 #include "gateway/config.h"
 
+/* Prints `help` to stdout when --help or -h is among the arguments, wherever it stands. */
+bool cli_help(int argc, char **argv, const char *help);
+/* How this program was called ("build/tollgate"), for lines that a person will copy. */
+const char *cli_program(void);
 /* "tollgate keys: TEXT" and where to read more, on stderr; returns 2, the exit status. */
 int cli_wrong(const char *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* For getopt's '?' and ':' (opterr = 0): says which option of argv is meant. Returns 2. */

@@ -6,16 +6,27 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/commands/cli.h"
 #include "gateway/commands/commands.h"
 #include "gateway/config.h"
 
 struct place {
     char url[256];       /* https://127.0.0.1:8443 */
     char ca[PATH_MAX];   /* the development CA beside the config; "" when there is none */
+    char key[PATH_MAX];  /* `init`'s first key beside it, likewise */
 };
+
+static void print_key_line(const struct place *p)
+{
+    if (p->key[0])
+        printf("export TOLLGATE_KEY=$(cat %s)\n", p->key);
+    else
+        printf("# TOLLGATE_KEY: the key that `%s keys create` printed\n", cli_program());
+}
 
 static void print_curl(const struct place *p)
 {
+    print_key_line(p);
     printf("curl%s%s %s/v1/chat/completions \\\n"
            "  -H \"authorization: Bearer $TOLLGATE_KEY\" -H 'content-type: application/json' \\\n"
            "  -d '{\"model\": \"auto\", \"messages\": [{\"role\": \"user\", \"content\": \"What is 17 + 25?\"}]}'\n",
@@ -24,8 +35,9 @@ static void print_curl(const struct place *p)
 
 static void print_openai(const struct place *p)
 {
-    printf("# any OpenAI SDK, and what is built on one; the key is the one that `tollgate keys create` printed\n"
-           "export OPENAI_BASE_URL=%s/v1\nexport OPENAI_API_KEY=$TOLLGATE_KEY\n", p->url);
+    printf("# any OpenAI SDK, and what is built on one\n");
+    print_key_line(p);
+    printf("export OPENAI_BASE_URL=%s/v1\nexport OPENAI_API_KEY=$TOLLGATE_KEY\n", p->url);
     if (p->ca[0])
         printf("export NODE_EXTRA_CA_CERTS=%s    # Node.js\nexport SSL_CERT_FILE=%s          # Python\n", p->ca, p->ca);
     printf("# model: \"auto\" lets the policy decide; a route's or a model's name is taken as such\n");
@@ -58,11 +70,11 @@ static void print_cline(const struct place *p)
 
 static void print_later(const struct place *p)
 {
-    (void)p;
-    printf("This client speaks a dialect that comes with a later version of tollgate; in this one it is the OpenAI chat "
-           "dialect.\n");
+    printf("This client speaks a dialect that comes with a later version of tollgate. This one takes the OpenAI chat dialect\n"
+           "at %s/v1: curl, openai, langchain, ai-sdk, cursor, cline.\n", p->url);
 }
 
+#define CLIENTS "curl, openai, langchain, ai-sdk, cursor, cline"
 static const struct {
     const char *name;
     void (*print)(const struct place *p);
@@ -73,15 +85,12 @@ static const struct {
     { "gemini", print_later },
 };
 
-static int usage(FILE *out)
-{
-    fputs("usage: tollgate connect [--config FILE] CLIENT\n\nPrints the lines that point CLIENT at this gateway. CLIENT is one of\n ",
-          out);
-    for (size_t i = 0; i < sizeof clients / sizeof clients[0]; i++)
-        fprintf(out, " %s", clients[i].name);
-    fputs("\n\n  --config FILE   the config (default: " CONFIG_FILE_DEFAULT ")\n", out);
-    return out == stderr ? 2 : 0;
-}
+static const char help[] =
+    "usage: tollgate connect [--config FILE] CLIENT\n\n"
+    "Prints the lines that point CLIENT at this gateway. CLIENT is one of\n"
+    "  " CLIENTS "\n"
+    "and of a later version: claude-code, codex, anthropic, gemini.\n\n"
+    "  --config FILE   the gateway's config (default: " CONFIG_FILE_DEFAULT ")\n";
 
 static bool find_place(const char *path, struct place *p)
 {
@@ -101,6 +110,9 @@ static bool find_place(const char *path, struct place *p)
         snprintf(p->ca, sizeof p->ca, "%s/ca.pem", c->dir);
         if (!l->tls || access(p->ca, R_OK) != 0)
             p->ca[0] = '\0';
+        snprintf(p->key, sizeof p->key, "%s/key.txt", c->dir);
+        if (access(p->key, R_OK) != 0)
+            p->key[0] = '\0';
     }
     problems_free(&ps);
     config_free(c);
@@ -109,21 +121,22 @@ static bool find_place(const char *path, struct place *p)
 
 int command_connect(int argc, char **argv)
 {
-    static const struct option options[] = {
-        { "config", required_argument, NULL, 'c' }, { "help", no_argument, NULL, 'h' }, { 0 },
-    };
+    static const struct option options[] = { { "config", required_argument, NULL, 'c' }, { 0 } };
     const char *path = CONFIG_FILE_DEFAULT;
     struct place place;
     int option;
 
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == 'c')
-            path = optarg;
-        else
-            return usage(option == 'h' ? stdout : stderr);
+    if (cli_help(argc, argv, help))
+        return 0;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        if (option != 'c')
+            return cli_wrong_option("connect", argc, argv, option);
+        path = optarg;
     }
     if (optind + 1 != argc)
-        return usage(stderr);
+        return cli_wrong("connect", optind == argc ? "which client? One of " CLIENTS "%s" : "one client at a time, not also \"%s\"",
+                         optind == argc ? "" : argv[optind + 1]);
     for (size_t i = 0; i < sizeof clients / sizeof clients[0]; i++)
         if (strcmp(argv[optind], clients[i].name) == 0) {
             if (!find_place(path, &place))
@@ -131,6 +144,5 @@ int command_connect(int argc, char **argv)
             clients[i].print(&place);
             return 0;
         }
-    fprintf(stderr, "connect: I know no client \"%s\"\n\n", argv[optind]);
-    return usage(stderr);
+    return cli_wrong("connect", "I know no client \"%s\"; it is one of " CLIENTS, argv[optind]);
 }

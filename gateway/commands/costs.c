@@ -13,13 +13,15 @@ static const char help[] =
     "\n"
     "What was spent, from the ledger, exact to the nano-dollar.\n"
     "\n"
-    "  --config FILE   the gateway's config (tollgate.json)\n"
+    "  --config FILE   the gateway's config (default: " CONFIG_FILE_DEFAULT ")\n"
     "  --by FIELD,...  team, key, route, model, provider, tag:NAME, hour, day, month; without it, one sum of all\n"
     "  --from TIME     from then on: 2026-11, 2026-11-24 or 2026-11-24T13:00Z\n"
     "  --to TIME       up to that moment, which is not included\n"
-    "  --format F      table (for people), csv or json\n"
+    "  --format F      table (for people; the default), csv or json\n"
     "\n"
-    "All times are UTC. Requests count under the model that answered, attempts and cost under each attempt's own.\n"
+    "The dearest rows come first; with hour, day or month, the rows stand in the order of time. All times are UTC.\n"
+    "A table leaves out the cache columns while they are 0; csv and json have every field. Requests count under the\n"
+    "model that answered, attempts and cost under each attempt's own.\n"
     "cost_nano is nano-dollars (1e-9 USD) as an integer, cost_usd the same as an exact decimal.\n"
     "\n"
     "  tollgate costs --by day,model --from 2026-11 --format csv > november.csv\n";
@@ -70,6 +72,13 @@ static void add_columns(struct costs *c)
     table_column(c->table, SPAN_LIT("cost_usd"), TABLE_MONEY, false);
 }
 
+/* Most tables then fit 80 columns. */
+static void hide_idle_columns(struct costs *c)
+{
+    table_hide_if_zero(c->table, c->query.n_by + 3);    /* cache_read */
+    table_hide_if_zero(c->table, c->query.n_by + 4);    /* cache_write */
+}
+
 /* People want to see the sum below; programs would count it twice. */
 static void add_total(struct costs *c)
 {
@@ -84,6 +93,20 @@ static void add_total(struct costs *c)
     add_row(c, &c->total);
 }
 
+/* Twice the same field would be twice the same name in a JSON object. */
+static bool is_there(const struct costs *c, struct span name)
+{
+    char text[600];
+
+    for (size_t i = 0; i < c->query.n_by; i++) {
+        const size_t n = report_field_name(&c->query, i, text, sizeof text);
+
+        if (n < sizeof text && span_eq((struct span){ text, n }, name))
+            return true;
+    }
+    return false;
+}
+
 static int parse_by(struct costs *c, struct span list)
 {
     const char *why;
@@ -91,6 +114,8 @@ static int parse_by(struct costs *c, struct span list)
     while (list.n) {
         struct span name = span_first(list, span_find(list, ','));
 
+        if (is_there(c, name))
+            return cli_wrong("costs", "--by has \"%.*s\" twice", SPAN_FMT(name));
         if (!report_add(&c->query, name, &why))
             return cli_wrong("costs", "--by does not know \"%.*s\": %s", SPAN_FMT(name), why);
         list = span_skip(list, name.n + 1);
@@ -134,6 +159,8 @@ static int read_options(struct costs *c, int argc, char **argv)
         }
     if (rc == 0 && optind < argc)
         rc = cli_wrong("costs", "\"%s\" is one word too many", argv[optind]);
+    if (rc == 0 && c->query.from_ms >= c->query.to_ms)
+        rc = cli_wrong("costs", "--to must be later than --from");
     return rc;
 }
 
@@ -144,11 +171,8 @@ int command_costs(int argc, char **argv)
     char *path;
     int rc;
 
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0) {
-            fputs(help, stdout);
-            return 0;
-        }
+    if (cli_help(argc, argv, help))
+        return 0;
     rc = read_options(&c, argc, argv);
     if (rc != 0)
         return rc;
@@ -168,6 +192,7 @@ int command_costs(int argc, char **argv)
         rc = 0;
     } else {
         add_total(&c);
+        hide_idle_columns(&c);
         table_print(c.table, c.format, stdout);
         rc = 0;
     }

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/jscan.h"
+#include "gateway/commands/cli.h"
 #include "gateway/commands/commands.h"
 #include "gateway/ledger/utc.h"
 #include "gateway/request/facts.h"
@@ -16,50 +17,34 @@
 struct explain {
     const char *config_path, *request_path;
     struct span team, key;
-    struct http1_header headers[HEADERS_MAX];
-    size_t n_headers;
-    struct feature_tag tags[HEADERS_MAX];
-    size_t n_tags;
+    struct http1_head head;        /* its headers alone */
     int64_t at_ms;
     enum explain_format format;
 };
 
-static int usage(FILE *out)
-{
-    fputs("usage: tollgate explain [--config FILE] [OPTIONS] REQUEST.json\n\n"
-          "REQUEST.json is the body of a chat completion. Shows its features, why each route did or did not match,\n"
-          "the plan and the price of each step. Calls nothing.\n\n"
-          "  --config FILE            the config (default: " CONFIG_FILE_DEFAULT ")\n"
-          "  --team T  --key NAME     whose call it is\n"
-          "  --header 'NAME: VALUE'   a header of the call, such as 'x-tollgate-sensitivity: high'; repeatable\n"
-          "  --at TIME                as if it were then (2026-04-24T18:00:00Z): prices depend on it\n"
-          "  --format text|json\n",
-          out);
-    return out == stderr ? 2 : 0;
-}
+static const char help[] =
+    "usage: tollgate explain [--config FILE] [OPTIONS] REQUEST.json\n\n"
+    "REQUEST.json is the body of a chat completion, - is standard input. Shows its features, why each route did or did\n"
+    "not match, the plan and the price of each step. Calls nothing.\n\n"
+    "  --config FILE            the gateway's config (default: " CONFIG_FILE_DEFAULT ")\n"
+    "  --team TEAM              whose call it is (default: no team)\n"
+    "  --key NAME               with which key (default: none)\n"
+    "  --header 'NAME: VALUE'   a header of the call, such as 'x-tollgate-sensitivity: high'; repeatable\n"
+    "  --at TIME                as if it were then (2026-04-24T18:00:00Z): prices depend on it (default: now)\n"
+    "  --format F               text (the default) or json\n\n"
+    "Exit status: 0 explained (also when the gateway would refuse the request), 1 it is no valid request or the config\n"
+    "has an error, 2 called wrongly.\n";
 
 static bool add_header(struct explain *e, const char *line)
 {
     const struct span s = span_str(line);
     const size_t colon = span_find(s, ':');
     struct http1_header h = { span_trim(span_first(s, colon)), span_trim(span_skip(s, colon + 1)) };
-    const size_t eq = span_find(h.value, '=');
 
-    if (colon == s.n || h.name.n == 0 || e->n_headers == HEADERS_MAX)
+    if (colon == s.n || h.name.n == 0 || e->head.n_headers == HEADERS_MAX)
         return false;
-    if (span_eq_nocase(h.name, SPAN_LIT("x-tollgate-tag")) && eq < h.value.n)
-        e->tags[e->n_tags++] = (struct feature_tag){ span_trim(span_first(h.value, eq)),
-                                                     span_trim(span_skip(h.value, eq + 1)) };
-    e->headers[e->n_headers++] = h;
+    e->head.headers[e->head.n_headers++] = h;
     return true;
-}
-
-static struct span header(const struct explain *e, const char *name)
-{
-    for (size_t i = 0; i < e->n_headers; i++)
-        if (span_eq_nocase(e->headers[i].name, span_str(name)))
-            return e->headers[i].value;
-    return SPAN_NONE;
 }
 
 /* -1: go on. */
@@ -69,33 +54,36 @@ static int read_options(struct explain *e, int argc, char **argv)
         { "config", required_argument, NULL, 'c' }, { "team", required_argument, NULL, 't' },
         { "key", required_argument, NULL, 'k' },    { "header", required_argument, NULL, 'H' },
         { "at", required_argument, NULL, 'a' },     { "format", required_argument, NULL, 'f' },
-        { "help", no_argument, NULL, 'h' },         { 0 },
+        { 0 },
     };
     int option;
 
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
         switch (option) {
         case 'c': e->config_path = optarg; break;
         case 't': e->team = span_str(optarg); break;
         case 'k': e->key = span_str(optarg); break;
-        case 'f': e->format = strcmp(optarg, "json") == 0 ? EXPLAIN_JSON : EXPLAIN_TEXT; break;
+        case 'f':
+            if (strcmp(optarg, "json") != 0 && strcmp(optarg, "text") != 0)
+                return cli_wrong("explain", "--format is text or json, not \"%s\"", optarg);
+            e->format = optarg[0] == 'j' ? EXPLAIN_JSON : EXPLAIN_TEXT;
+            break;
         case 'H':
-            if (!add_header(e, optarg)) {
-                fprintf(stderr, "explain: --header takes 'NAME: VALUE', not \"%s\"\n", optarg);
-                return 2;
-            }
+            if (!add_header(e, optarg))
+                return cli_wrong("explain", "--header takes 'NAME: VALUE', at most %d of them, not \"%s\"", HEADERS_MAX, optarg);
             break;
         case 'a':
-            if (!utc_parse(span_str(optarg), &e->at_ms)) {
-                fprintf(stderr, "explain: --at takes a time such as 2026-04-24T18:00:00Z, not \"%s\"\n", optarg);
-                return 2;
-            }
+            if (!utc_parse(span_str(optarg), &e->at_ms))
+                return cli_wrong("explain", "--at takes a time such as 2026-04-24T18:00:00Z, not \"%s\"", optarg);
             break;
-        default: return usage(option == 'h' ? stdout : stderr);
+        default: return cli_wrong_option("explain", argc, argv, option);
         }
     }
-    if (optind + 1 != argc)
-        return usage(stderr);
+    if (optind == argc)
+        return cli_wrong("explain", "which request? Name the file with its body, or - for standard input");
+    if (optind + 1 < argc)
+        return cli_wrong("explain", "\"%s\" is one word too many", argv[optind + 1]);
     e->request_path = argv[optind];
     return -1;
 }
@@ -128,41 +116,37 @@ static bool scan(struct span body, struct fault *fault)
     return ok;
 }
 
+/* By the gateway's own readers, so that what it would refuse is refused here in the same words. */
 static int explain(struct explain *e, const struct snapshot *s, struct span body)
 {
-    struct fault fault = { 0 };
-    struct features f;
-    struct chat chat;
-    struct arena arena;
+    struct request *r = calloc(1, sizeof *r);
+    struct features *f;
     struct buf out;
-    int64_t cost = -1;
-    uint64_t deadline = 0;
     int status = 1;
 
-    arena_init(&arena, 64u << 20);
+    if (!r)
+        return 1;
+    f = &r->features;
+    r->head = &e->head;
+    arena_init(&r->arena, 64u << 20);
     buf_init(&out, 16u << 20);
-    features_init(&f);
-    if (!scan(body, &fault) || !facts_parse(body, &arena, &chat, &f, &fault)) {
-        fprintf(stderr, "explain: %s: %s\n", e->request_path, fault.message);
+    if (!facts_read_headers(r) || !scan(body, &r->fault) || !facts_parse(body, &r->arena, &r->chat, f, &r->fault)) {
+        fprintf(stderr, "tollgate explain: %s: %s\n", e->request_path, r->fault.message);
     } else {
-        if (header(e, "x-tollgate-max-cost-usd").p &&
-            price_parse_usd(header(e, "x-tollgate-max-cost-usd"), &cost) != PRICE_PARSE_OK)
-            fprintf(stderr, "explain: x-tollgate-max-cost-usd is no amount; ignored\n");
-        span_to_u64(header(e, "x-tollgate-deadline-ms"), 86400000, &deadline);
-        f.route_asked = header(e, "x-tollgate-route");
-        f.team = e->team;
-        f.key = e->key;
-        f.headers = e->headers;
-        f.n_headers = e->n_headers;
-        f.tags = e->tags;
-        f.n_tags = e->n_tags;
-        facts_fill(&f, &chat, cost, deadline ? (int64_t)deadline : -1);
-        plan_explain(s->policy, &f, &(struct view){ s->view, s->n_models }, e->at_ms, e->format, &out);
+        f->team = e->team;
+        f->key = e->key;
+        f->headers = e->head.headers;
+        f->n_headers = e->head.n_headers;
+        f->tags = r->tags;
+        f->n_tags = r->n_tags;
+        facts_fill(f, &r->chat, f->max_cost_nano, f->deadline_ms);
+        plan_explain(s->policy, f, &(struct view){ s->view, s->n_models }, e->at_ms, e->format, &out);
         fwrite(out.p, 1, out.n, stdout);
         status = 0;
     }
     buf_free(&out);
-    arena_free(&arena);
+    arena_free(&r->arena);
+    free(r);
     return status;
 }
 
@@ -174,13 +158,16 @@ int command_explain(int argc, char **argv)
     struct problems ps;
     char *body;
     size_t n = 0;
-    int status = read_options(&e, argc, argv);
+    int status;
 
+    if (cli_help(argc, argv, help))
+        return 0;
+    status = read_options(&e, argc, argv);
     if (status >= 0)
         return status;
     body = read_all(e.request_path, &n);
     if (!body) {
-        fprintf(stderr, "explain: %s cannot be read, or is larger than 32 MiB\n", e.request_path);
+        fprintf(stderr, "tollgate explain: %s cannot be read, or is larger than 32 MiB\n", e.request_path);
         return 1;
     }
     problems_init(&ps);

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/problem.h"
+#include "gateway/commands/cli.h"
 #include "gateway/commands/commands.h"
 #include "gateway/config.h"
 #include "gateway/ledger/accounts.h"
@@ -38,16 +39,14 @@ static const struct {
     { "google", "gemini", "https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY" },
 };
 
-static int usage(FILE *out)
-{
-    fputs("usage: tollgate init [DIR]\n\n"
-          "Makes a working setup in DIR (default: the current folder): tollgate.json, policy.json, prices.json, ca.pem,\n"
-          "cert.pem, key.pem, the ledger tollgate.db, and a first key in key.txt. Nothing that is there is overwritten.\n\n"
-          "  --port N        listen on 127.0.0.1:N (default 8443), metrics on N+1\n"
-          "  --models DIR    folder with the bundled models tiny-flash and tiny-pro\n",
-          out);
-    return out == stderr ? 2 : 0;
-}
+static const char help[] =
+    "usage: tollgate init [DIR] [--port N] [--models DIR]\n\n"
+    "Makes a working setup in DIR (default: the current folder): tollgate.json, policy.json, prices.json, ca.pem,\n"
+    "cert.pem, key.pem, the ledger tollgate.db, and a first key in key.txt. Nothing that is there is overwritten.\n"
+    "With DEEPSEEK_API_KEY or OPENAI_API_KEY in the environment the policy asks those providers; with neither, the\n"
+    "bundled engine answers alone.\n\n"
+    "  --port N        listen on 127.0.0.1:N, with metrics on N+1 (default: 8443)\n"
+    "  --models DIR    folder with the bundled models tiny-flash and tiny-pro (default: found beside the program)\n";
 
 static bool is_folder(const char *path)
 {
@@ -82,6 +81,19 @@ static char *find_models(const char *given)
     return NULL;
 }
 
+/* A key of a provider whose dialect comes later is no reason to leave the bundled engine out of the policy. */
+static bool speaks(const char *dialect)
+{
+    return strcmp(dialect, "openai") == 0 || strcmp(dialect, "deepseek") == 0;
+}
+
+static bool is_set(const char *variable)
+{
+    const char *value = getenv(variable);
+
+    return value && value[0];
+}
+
 static bool write_file(const struct init *in, const char *name, struct span text, int mode)
 {
     char path[PATH_MAX];
@@ -93,7 +105,7 @@ static bool write_file(const struct init *in, const char *name, struct span text
     ok = f && fchmod(fileno(f), (mode_t)mode) == 0 && fwrite(text.p, 1, text.n, f) == text.n;
     ok = f && fclose(f) == 0 && ok;
     if (!ok)
-        fprintf(stderr, "init: %s cannot be written: %s\n", path, strerror(errno));
+        fprintf(stderr, "tollgate init: %s cannot be written: %s\n", path, strerror(errno));
     return ok;
 }
 
@@ -153,7 +165,7 @@ static bool make_key(const struct init *in)
     ok = accounts && accounts_key_create(accounts, SPAN_LIT("demo"), SPAN_LIT("first"), clock_wall_ms(), &info, text) ==
                          ACCOUNTS_OK;
     if (accounts && !ok)
-        fprintf(stderr, "init: no key could be made: %s\n", accounts_error(accounts));
+        fprintf(stderr, "tollgate init: no key could be made: %s\n", accounts_error(accounts));
     accounts_close(accounts);
     text[KEY_TEXT_BYTES] = '\n';
     ok = ok && write_file(in, "key.txt", (struct span){ text, KEY_TEXT_BYTES + 1 }, 0600);
@@ -164,15 +176,15 @@ static bool make_key(const struct init *in)
 static void say_next(const struct init *in, const char *config, int port)
 {
     printf("Made %s with a first key in %s/key.txt.\n\n"
-           "  tollgate serve --config %s\n\n"
+           "  %s serve --config %s\n\n"
            "and then, in another terminal:\n\n"
            "  curl --cacert %s/ca.pem https://127.0.0.1:%d/v1/chat/completions \\\n"
            "    -H \"authorization: Bearer $(cat %s/key.txt)\" -H 'content-type: application/json' \\\n"
            "    -d '{\"model\": \"auto\", \"messages\": [{\"role\": \"user\", \"content\": \"What is 17 + 25?\"}]}'\n\n",
-           config, in->dir, config, in->dir, port, in->dir);
+           config, in->dir, cli_program(), config, in->dir, port, in->dir);
     if (!in->has_provider)
         printf("No provider's key is in the environment (DEEPSEEK_API_KEY, OPENAI_API_KEY): the bundled engine answers alone.\n");
-    printf("Point a client at it: tollgate connect --config %s openai\n", config);
+    printf("Point a client at it: %s connect --config %s openai\n", cli_program(), config);
 }
 
 static int init(struct init *in, int port)
@@ -185,16 +197,16 @@ static int init(struct init *in, int port)
     bool ok;
 
     if (mkdir(in->dir, 0755) != 0 && errno != EEXIST) {
-        fprintf(stderr, "init: %s cannot be made: %s\n", in->dir, strerror(errno));
+        fprintf(stderr, "tollgate init: %s cannot be made: %s\n", in->dir, strerror(errno));
         return 1;
     }
     snprintf(config, sizeof config, "%s/" CONFIG_FILE_DEFAULT, in->dir);
     if (access(config, F_OK) == 0) {
-        fprintf(stderr, "init: %s is there already; to begin anew choose another folder or remove it\n", config);
+        fprintf(stderr, "tollgate init: %s is there already; to begin anew choose another folder or remove it\n", config);
         return 1;
     }
     if (!devca_write(in->dir, CERTIFICATE_DAYS, &why)) {
-        fprintf(stderr, "init: no certificates in %s: %s\n", in->dir, why ? why : "unknown error");
+        fprintf(stderr, "tollgate init: no certificates in %s: %s\n", in->dir, why ? why : "unknown error");
         return 1;
     }
     buf_init(&b, 65536);
@@ -210,8 +222,7 @@ static int init(struct init *in, int port)
 int command_init(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "port", required_argument, NULL, 'p' }, { "models", required_argument, NULL, 'm' },
-        { "help", no_argument, NULL, 'h' }, { 0 },
+        { "port", required_argument, NULL, 'p' }, { "models", required_argument, NULL, 'm' }, { 0 },
     };
     struct init in = { .dir = "." };
     const char *models = NULL;
@@ -219,23 +230,29 @@ int command_init(int argc, char **argv)
     char *found;
     int option, status;
 
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    if (cli_help(argc, argv, help))
+        return 0;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
         if (option == 'm')
             models = optarg;
-        else if (option == 'p' && span_to_u64(span_str(optarg), 65534, &port) && port > 0)
-            continue;
-        else
-            return usage(option == 'h' ? stdout : stderr);
+        else if (option != 'p')
+            return cli_wrong_option("init", argc, argv, option);
+        else if (!span_to_u64(span_str(optarg), 65534, &port) || port == 0)
+            return cli_wrong("init", "--port is a number from 1 to 65534, not \"%s\"", optarg);
     }
     if (optind + 1 < argc)
-        return usage(stderr);
+        return cli_wrong("init", "\"%s\" is one word too many", argv[optind + 1]);
     if (optind < argc)
         in.dir = argv[optind];
     for (size_t i = 0; i < sizeof known_providers / sizeof known_providers[0]; i++)
-        in.has_provider |= getenv(known_providers[i].env) != NULL;
+        in.has_provider |= speaks(known_providers[i].dialect) && is_set(known_providers[i].env);
     found = find_models(models);
     if (!found) {
-        fprintf(stderr, "init: the bundled models are not where they should be; say where: --models DIR\n");
+        if (models)
+            fprintf(stderr, "tollgate init: %s: %s\n", models, strerror(errno));
+        else
+            fprintf(stderr, "tollgate init: the bundled models are not beside the program; say where: --models DIR\n");
         return 1;
     }
     in.models = found;

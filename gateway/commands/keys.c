@@ -24,7 +24,8 @@ static const char help[] =
     "  revoke    the key is refused from now on; its history stays\n"
     "  rotate    a new key in place of the old, which is refused from now on; id, budgets and history stay\n"
     "\n"
-    "  --config FILE   the gateway's config (tollgate.json)\n"
+    "  --config FILE   the gateway's config (default: " CONFIG_FILE_DEFAULT ")\n"
+    "  --format F      table (for people; the default), json, or csv for list; the key itself is in `key:` or \"key\"\n"
     "\n"
     "A running `serve` heeds a change within a second. Names have 1 to 64 of A-Z a-z 0-9 . _ - and begin with a letter\n"
     "or digit; a key's name is unique among its team's keys in use.\n";
@@ -179,7 +180,8 @@ static int list(struct accounts *a, const struct keys_options *k)
     table_column(t, SPAN_LIT("revoked"), TABLE_TIME, false);
     ok = accounts_keys_each(a, k->team, add_key, t);
     if (ok && !table_rows(t) && k->format == TABLE_TEXT)
-        puts("there are no keys; `tollgate keys create --team TEAM --name NAME` makes one");
+        printf("%s%.*s%s no keys; `tollgate keys create --team TEAM --name NAME` makes one\n", k->team.n ? "team " : "there",
+               SPAN_FMT(k->team), k->team.n ? " has" : " are");
     else if (ok)
         table_print(t, k->format, stdout);
     else
@@ -202,6 +204,8 @@ static int check_options(const char *verb, const struct keys_options *k)
     if (strcmp(verb, "list") == 0)
         return k->id.n || k->name.n ? cli_wrong("keys", "list takes --team alone") : 0;
     if (strcmp(verb, "create") == 0) {
+        if (k->format == TABLE_CSV)
+            return cli_wrong("keys", "--format of create is table or json; list has csv");
         if (k->id.n || !named)
             return cli_wrong("keys", "create needs --team and --name; the id is made");
         if (!key_name_ok(k->team) || !key_name_ok(k->name))
@@ -211,7 +215,7 @@ static int check_options(const char *verb, const struct keys_options *k)
     }
     if ((k->id.n != 0) == named || (k->id.n && (k->team.n || k->name.n)))
         return cli_wrong("keys", "%s needs either --id, or --team and --name", verb);
-    return 0;
+    return k->format == TABLE_CSV ? cli_wrong("keys", "--format of %s is table or json; list has csv", verb) : 0;
 }
 
 int command_keys(int argc, char **argv)
@@ -223,11 +227,8 @@ int command_keys(int argc, char **argv)
     char *path;
     int rc;
 
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0) {
-            fputs(help, stdout);
-            return 0;
-        }
+    if (cli_help(argc, argv, help))
+        return 0;
     if (argc < 2)
         return cli_wrong("keys", "say create, list, revoke or rotate");
     while (v < sizeof verbs / sizeof *verbs && strcmp(argv[1], verbs[v].name) != 0)

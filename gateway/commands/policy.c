@@ -111,12 +111,8 @@ int command_policy(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
 
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            fputs(help, stdout);
-            return 0;
-        }
-    }
+    if (cli_help(argc, argv, help))
+        return 0;
     if (strcmp(what, "test") == 0)
         return policy_test(argc - 1, argv + 1);
     if (strcmp(what, "prove") == 0 || strcmp(what, "diff") == 0)

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/commands/cli.h"
 #include "gateway/commands/commands.h"
 #include "gateway/server/admin.h"
 #include "gateway/server/worker.h"
@@ -260,8 +261,8 @@ static void say_ready(const struct house *h)
     if (h->admin)
         log_info("metrics at http://%s:%u/metrics", c->admin.host, c->admin.port);
     if (!c->auth_none && keys_count(h->gw.keys) == 0)
-        log_warn("there is no key yet: nobody can call. Make one: tollgate keys create --config %s --team T --name N",
-                 h->config_path);
+        log_warn("there is no key yet: nobody can call. Make one: %s keys create --config %s --team T --name N",
+                 cli_program(), h->config_path);
 }
 
 static void nothing(evutil_socket_t fd, short what, void *arg)
@@ -334,38 +335,38 @@ static void free_house(struct house *h)
     libevent_global_shutdown();
 }
 
-static int usage(FILE *out)
-{
-    fputs("usage: tollgate serve [--config FILE]\n\n"
-          "Runs the gateway until SIGTERM or SIGINT, which let running requests finish.\n"
-          "SIGHUP reloads config, policy, prices and certificates; a faulty one changes nothing and is reported.\n\n"
-          "  --config FILE   the config (default: " CONFIG_FILE_DEFAULT ")\n"
-          "  --debug         log more\n",
-          out);
-    return out == stderr ? 2 : 0;
-}
+static const char help[] =
+    "usage: tollgate serve [--config FILE] [--debug]\n\n"
+    "Runs the gateway, in the foreground, with its log on standard error. SIGTERM and SIGINT let running requests finish,\n"
+    "at most limits.drain_ms (30 s); a second one ends it at once. SIGHUP reloads config, policy, prices, certificates\n"
+    "and keys of providers; a faulty one changes nothing and is reported in the log.\n\n"
+    "  --config FILE   the gateway's config (default: " CONFIG_FILE_DEFAULT ")\n"
+    "  --debug         log more\n\n"
+    "Exit status: 0 ended by a signal, 1 it could not start, 2 called wrongly.\n";
 
 int command_serve(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "config", required_argument, NULL, 'c' }, { "debug", no_argument, NULL, 'd' },
-        { "help", no_argument, NULL, 'h' }, { 0 },
+        { "config", required_argument, NULL, 'c' }, { "debug", no_argument, NULL, 'd' }, { 0 },
     };
     struct house h = { .config_path = CONFIG_FILE_DEFAULT };
     struct problems ps;
     int option;
     bool ok;
 
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    if (cli_help(argc, argv, help))
+        return 0;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
         if (option == 'c')
             h.config_path = optarg;
         else if (option == 'd')
             log_set_level(LOG_DEBUG);
         else
-            return usage(option == 'h' ? stdout : stderr);
+            return cli_wrong_option("serve", argc, argv, option);
     }
     if (optind < argc)
-        return usage(stderr);
+        return cli_wrong("serve", "\"%s\" is one word too many; a config is named by --config", argv[optind]);
     raise_descriptors();
     evthread_use_pthreads();
     problems_init(&ps);

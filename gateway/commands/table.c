@@ -124,6 +124,14 @@ size_t table_rows(const struct table *t)
     return t->n_columns ? t->n_cells / t->n_columns : 0;
 }
 
+void table_hide_if_zero(struct table *t, size_t column)
+{
+    for (size_t i = column; i < t->n_cells; i += t->n_columns)
+        if (!span_is(cell_of(t, i), "0"))
+            return;
+    t->columns[column].hidden = true;
+}
+
 /* ---- aligned ---- */
 
 /* Characters of UTF-8; close enough to columns for names. */

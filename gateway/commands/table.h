@@ -26,6 +26,8 @@ void table_column(struct table *t, struct span name, enum table_kind kind, bool 
 void table_cell(struct table *t, struct span text);
 void table_number(struct table *t, int64_t n);
 void table_money(struct table *t, int64_t nano);
+/* Takes a column out of the aligned form when every cell of it is 0. */
+void table_hide_if_zero(struct table *t, size_t column);
 size_t table_rows(const struct table *t);
 /* JSON: an array of objects, `[]` without rows; CSV: always a head. In the aligned form control characters are shown
  * as "?", so that a name in the ledger cannot command a terminal. */

@@ -24,12 +24,22 @@ static const char *ssl_reason(void)
     return text ? text : "unknown error";
 }
 
-struct ssl_ctx_st *tls_context_new(const char *certificate, const char *key, struct problems *ps)
+/* OpenSSL's own words name neither file nor cure; its first error is nearest to the cause ("no start line"). */
+static void bad_file(struct problems *ps, const char *pointer, const char *member, const char *path, const char *hint)
+{
+    const char *reason = ERR_reason_error_string(ERR_peek_error());
+    char at[128];
+
+    snprintf(at, sizeof at, "%s/%s", pointer, member);
+    problem_add(ps, PROBLEM_ERROR, at, hint, "%s cannot be used: %s", path, reason ? reason : "unknown error");
+}
+
+struct ssl_ctx_st *tls_context_new(const char *certificate, const char *key, const char *pointer, struct problems *ps)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
     if (!ctx) {
-        problem_error(ps, "", "no TLS context: %s", ssl_reason());
+        problem_error(ps, pointer, "no TLS context: %s", ssl_reason());
         return NULL;
     }
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
@@ -42,9 +52,9 @@ struct ssl_ctx_st *tls_context_new(const char *certificate, const char *key, str
     ERR_clear_error();
     if (SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL") != 1 ||
         SSL_CTX_use_certificate_chain_file(ctx, certificate) != 1) {
-        problem_error(ps, "", "%s: the certificate cannot be used: %s", certificate, ssl_reason());
+        bad_file(ps, pointer, "certificate", certificate, "a PEM file that begins with the server's certificate");
     } else if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(ctx) != 1) {
-        problem_error(ps, "", "%s: the key cannot be used with %s: %s", key, certificate, ssl_reason());
+        bad_file(ps, pointer, "key", key, "a PEM file with the private key of that certificate, without a passphrase");
     } else {
         return ctx;
     }

@@ -66,12 +66,39 @@ class Help(unittest.TestCase):
                 self.assertEqual((code, out), (2, ""))
                 self.assertTrue(err)
 
+    def test_help_is_the_same_by_its_short_name_and_says_the_default_config(self):
+        for command in COMMANDS:
+            code, out, err = run(*command.split(), "-h")
+            self.assertEqual((code, out, err), (0, run(*command.split(), "--help")[1], ""), command)
+            if "--config FILE " in out:
+                self.assertIn("(default: tollgate.json)", out, command)
+
+    def test_help_fits_a_terminal_of_120_columns(self):
+        for command in COMMANDS:
+            for line in run(*command.split(), "--help")[1].split("\n"):
+                self.assertLessEqual(len(line), 120, (command, line))
+
+    def test_a_format_that_a_command_has_not_is_exit_2(self):
+        for argv in (["audit", "--format", "csv"], ["explain", "--format", "xml", "-"], ["costs", "--format", "xml"],
+                     ["keys", "create", "--team", "a", "--name", "b", "--format", "csv"], ["keys", "rotate", "--id", "k", "--format", "csv"]):
+            code, out, err = run(*argv)
+            self.assertEqual((code, out), (2, ""), argv)
+            self.assertIn("--format", err)
+
+    def test_costs_refuses_a_field_twice_and_a_time_that_ends_before_it_begins(self):
+        for argv, word in ((["--by", "team,team"], "team"), (["--by", "tag:a,day,tag:a"], "tag:a"),
+                           (["--from", "2026-11-24", "--to", "2026-11-23"], "--to")):
+            code, out, err = run("costs", *argv)
+            self.assertEqual((code, out), (2, ""), argv)
+            self.assertIn(word, err)
+
     def test_a_config_that_is_not_there_is_exit_1_and_named(self):
         for command in ("serve", "check", "costs", "audit", "keys list", "budgets list", "connect curl"):
             with self.subTest(command):
                 code, out, err = run(*command.split(), "--config", "/nowhere/tollgate.json")
                 self.assertEqual(code, 1)
                 self.assertIn("/nowhere/tollgate.json", err)
+                self.assertIn("tollgate init", err)
 
 
 class Init(unittest.TestCase):
@@ -164,6 +191,12 @@ class Check(Shared):
         self.broken(config, '"https://api.example/v1"', '"ftp://x"', "/providers/p/base_url", "https://")
         self.broken(config, '"cert.pem"', '"nocert.pem"', "/listen/0/tls", "nocert.pem")
         self.broken(config, '"dialect": "openai"', '"dialect": "openai", "keys": ["sk-123"]', "/providers/p/keys/0", "env")
+        self.broken(config, '"cert.pem"', '"ca.pem"', "/listen/0/tls/key", "mismatch")
+        self.broken(config, '"cert.pem"', '"policy.json"', "/listen/0/tls/certificate", "PEM")
+        self.broken(config, '"127.0.0.1:0"', '"127.0.0.999:8443"', "/listen/0", "IP address")
+        self.broken(config, '"tollgate.db"', '"no/such/folder/x.db"', "/ledger/sqlite", "no/such/folder")
+        self.broken(config, '"https://api.example/v1"', '"https://api.example/v1/chat/completions"', "/providers/p/base_url", "end it")
+        self.broken(config, '"https://api.example/v1"', '"https://api.example/v1", "quirks": {"nonsense": 1}', "/providers/p/quirks/nonsense")
         self.broken(config, '"prices": "prices.json"', '"prices": "nowhere.json"', "/prices", "nowhere.json")
         self.broken(prices, '"input": "1"', '"input": 1', "/models/p~1cheap/versions/0")
         self.broken(prices, '"input": "1"', '"input": "-1"', "/models/p~1cheap/versions/0")
@@ -196,7 +229,20 @@ class Check(Shared):
                    '"dialect": "openai", "keys": [{"env": "FLOW_UNSET_KEY"}]'))
         code, out, err = self.check()
         self.assertEqual(code, 0)
-        self.assertIn("FLOW_UNSET_KEY", out + err)
+        self.assertRegex(err, r"tollgate\.json:\d+: warning: /providers/p/keys/0: .*FLOW_UNSET_KEY")
+
+    def test_a_provider_without_a_priced_model_is_a_warning_that_says_what_is_missing(self):
+        self.write(tollgate_json=self.files["tollgate.json"].replace('"p": {', '"q": {"dialect": "openai", "base_url": "https://q.example/v1"}, "p": {'))
+        code, out, err = self.check()
+        self.assertEqual(code, 0)
+        self.assertRegex(err, r"tollgate\.json:\d+: warning: /providers/q: .*q/MODEL")
+
+    def test_metrics_on_a_caller_s_address_are_refused(self):
+        self.write(tollgate_json=json.dumps(dict(self.h.config, listen=[dict(self.h.config["listen"][0], address="127.0.0.1:8443")],
+                                                 admin={"address": "127.0.0.1:8443"})))
+        code, out, err = self.check()
+        self.assertEqual(code, 1)
+        self.assertIn("/admin/address", err)
 
     def test_a_book_older_than_30_days_is_a_warning(self):
         self.write(prices_json=re.sub(r'"read_on": "[^"]*"', '"read_on": "2025-01-01"', self.files["prices.json"]))
@@ -275,6 +321,22 @@ class Explain(Shared):
         self.assertEqual(code, 1)
         self.assertIn("nowhere.json", err)
 
+    def test_a_header_that_serve_refuses_is_refused_in_the_same_words(self):
+        self.h.write("request.json", {"model": "auto", "messages": [{"role": "user", "content": "Hi"}]})
+        for header in ("x-tollgate-max-cost-usd: 0.14 USD", "x-tollgate-deadline-ms: soon", "x-tollgate-tag: project"):
+            code, out, err = self.h.run("explain", self.h.path("request.json"), "--header", header, check=False)
+            self.assertEqual((code, out), (1, ""), header)
+            self.assertIn("Invalid header '%s'" % header.split(":")[0], err)
+
+    def test_a_plan_of_which_nothing_can_be_tried_says_so(self):
+        data, text = self.explain("Hi", "--header", "x-tollgate-max-cost-usd: 0.000000001")
+        self.assertEqual(data["plan"]["worst"]["attempts"], 0)
+        self.assertIn("the request is refused", text)
+
+    def test_the_text_fits_a_terminal_of_100_columns(self):
+        for line in self.explain("Hi")[1].split("\n"):
+            self.assertLessEqual(len(line), 100, line)
+
     def test_nothing_is_called(self):
         self.explain("Hi")
         self.assertEqual(self.h.mock.stats()["requests"], 0)
@@ -301,6 +363,31 @@ class Connect(Shared):
             if p is None:
                 self.skipTest("curl is not installed")
             self.assertIn('"choices"', p.stdout, p.stderr)
+
+
+class Money(unittest.TestCase):
+    def test_a_budget_for_a_team_without_keys_is_set_with_a_note_and_a_list_names_the_team(self):
+        with House(start=False) as h:
+            code, out, err = h.run("budgets", "set", "--team", "serach", "--usd", "5", "--period", "day")
+            self.assertEqual(code, 0)
+            self.assertIn("serach has no key", err)
+            h.run("keys", "create", "--team", "serach", "--name", "k")
+            code, out, err = h.run("budgets", "set", "--team", "serach", "--usd", "6", "--period", "day")
+            self.assertEqual((code, err), (0, ""))
+            self.assertIn("team nobody has no keys", h.run("keys", "list", "--team", "nobody")[1])
+
+    def test_a_table_of_costs_leaves_out_cache_columns_only_while_they_are_0_and_programs_get_all(self):
+        fields = ["team", "requests", "attempts", "input", "cache_read", "cache_write", "output", "cost_nano", "cost_usd"]
+        with House() as h:
+            h.chat()
+            wait_for(lambda: h.sql("select count(*) from attempts")[0][0] == 1, what="the row")
+            self.assertEqual(h.run("costs", "--by", "team")[1].split("\n")[0].split(), ["team", "requests", "attempts", "input", "output", "cost_usd"])
+            self.assertEqual(list(json.loads(h.run("costs", "--by", "team", "--format", "json")[1])[0]), fields)
+            self.assertEqual(h.run("costs", "--by", "team", "--format", "csv")[1].split("\n")[0].strip().split(","), fields)
+            h.mock.script("cheap", "in=10,out=5,cached=4")
+            h.chat()
+            wait_for(lambda: h.sql("select count(*) from attempts")[0][0] == 2, what="the row")
+            self.assertIn("cache_read", h.run("costs", "--by", "team")[1])
 
 
 class PolicyTest(unittest.TestCase):
