@@ -18,6 +18,7 @@ libpolicy_a_SOURCES = \
 	policies/scenario_read.c policies/scenario_read.h \
 	policies/scenario_run.c policies/scenario_run.h
 libpolicy_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+EXTRA_DIST += docs/policies.md docs/examples/support.policy.json docs/examples/support.test.json
 policiesdir = $(pkgdatadir)/policies
 dist_policies_DATA = policies/flash-first.json policies/flash-first-local.json
 

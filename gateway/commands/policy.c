@@ -102,6 +102,8 @@ static int policy_test(int argc, char **argv)
     for (int i = optind; i < argc; i++)
         run_path(&t, argv[i]);
     scenario_end(&t.report);
+    if (t.unreadable && t.report.format == SCENARIO_TAP)    /* else "1..0" would read as nothing to do */
+        printf("Bail out! %zu of %zu files could not be read\n", t.unreadable, t.files);
     if (t.files == 0)
         fprintf(stderr, "tollgate policy: there is no *.test.json file there\n");
     return t.files == 0 || t.unreadable || t.report.failed;
