@@ -130,7 +130,9 @@ static int explain(struct explain *e, const struct snapshot *s, struct span body
     r->head = &e->head;
     arena_init(&r->arena, 64u << 20);
     buf_init(&out, 16u << 20);
-    if (!facts_read_headers(r) || !scan(body, &r->fault) || !facts_parse(body, &r->arena, &r->chat, f, &r->fault)) {
+    if (!facts_read_headers(r)) {
+        fprintf(stderr, "tollgate explain: %s\n", r->fault.message);
+    } else if (!scan(body, &r->fault) || !facts_parse(body, &r->arena, &r->chat, f, &r->fault)) {
         fprintf(stderr, "tollgate explain: %s: %s\n", e->request_path, r->fault.message);
     } else {
         f->team = e->team;
