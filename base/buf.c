@@ -96,6 +96,21 @@ void buf_reserve(struct buf *b, size_t n)
     b->room = n + 1;
 }
 
+void buf_shrink(struct buf *b)
+{
+    char *p;
+
+    if (!b->p || b->room <= b->n + 64)
+        return;
+    p = b->n ? realloc(b->p, b->n + 1) : NULL;
+    if (!p && b->n)
+        return;
+    if (!b->n)
+        free(b->p);
+    b->p = p;
+    b->room = b->n ? b->n + 1 : 0;
+}
+
 bool buf_add_char(struct buf *b, char c)
 {
     return buf_add(b, &c, 1);

@@ -29,6 +29,8 @@ bool buf_add_int(struct buf *b, int64_t n);    /* in decimal; printf takes ten t
 /* Makes room for `n` more bytes at once, where their number is known: one allocation instead of several. A cap or want
  * of memory shows when they are added. */
 void buf_reserve(struct buf *b, size_t n);
+/* Gives back the room that is not used; all of it when the buffer is empty. For a buffer that will rest for long. */
+void buf_shrink(struct buf *b);
 bool buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* `s` as a JSON string with its quotes: control characters, quote and backslash escaped, the rest as it is. */
 bool buf_add_json(struct buf *b, struct span s);

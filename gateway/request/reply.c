@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 
-#define SLICE_BYTES 16384u
+#define SLICE_BYTES 3900u        /* with its framing within libevent's chains of 4 KiB: larger ones are half empty */
 #define FIRST_HEAD_MS 10000      /* DESIGN section 4: a stream's head waits so long for a first byte that may pass */
 #define KEEPALIVE_MS 10000
 
@@ -134,6 +134,23 @@ static void take_pieces(struct request *r)
     }
 }
 
+/* The caller may be slow for long: what rests in memory meanwhile is the text itself, not the room it grew in. */
+static void pause_reading(struct request *r)
+{
+    struct attempt *a = &r->attempt;
+
+    if (a->pauses & PAUSE_CALLER_SLOW)
+        return;
+    attempt_pause(a, PAUSE_CALLER_SLOW);
+    buf_drop(&r->out, r->out_at);
+    r->out_at = 0;
+    buf_shrink(&r->out);
+    buf_shrink(&a->pieces);
+    buf_shrink(&a->sse.carry);
+    buf_shrink(&a->sse.joined);
+    buf_shrink(&a->answer.text);
+}
+
 void reply_pump(struct request *r)
 {
     if (!r->conn || r->opens_pending > 0)
@@ -161,7 +178,7 @@ void reply_pump(struct request *r)
     }
     if (r->attempt_live && r->committed) {
         if (r->out.n > r->out_at)
-            attempt_pause(&r->attempt, PAUSE_CALLER_SLOW);
+            pause_reading(r);
         else
             attempt_resume(&r->attempt, PAUSE_CALLER_SLOW);
     }

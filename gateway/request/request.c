@@ -524,6 +524,19 @@ static bool believable(const struct usage *u)
 
 /* What the ended attempt used. Where the provider said nothing although it may bill, the upper bound: the whole prompt,
  * and for a stream as many tokens as bytes came (BerriAI/litellm#14457: a caller that leaves must not make it free). */
+static void charge_bound(struct request *r)
+{
+    const struct attempt *a = &r->attempt;
+
+    r->usage = r->worst.usage;
+    r->usage_source = ROW_ESTIMATED;
+    /* What is in hand bounds the output: a stream as far as it came, a whole answer by its text. */
+    if ((r->chat.stream || a->answer.generated_bytes) && a->answer.generated_bytes < r->usage.output)
+        r->usage.output = a->answer.generated_bytes;
+    if (r->usage.reasoning > r->usage.output)
+        r->usage.reasoning = r->usage.output;
+}
+
 static void price_ended(struct request *r)
 {
     const struct attempt *a = &r->attempt;
@@ -531,13 +544,10 @@ static void price_ended(struct request *r)
     struct span tier = span_str(a->answer.service_tier);
 
     r->usage = a->answer.usage;
-    r->usage_source = ROW_REPORTED;
+    r->usage_source = a->answer.usage_mended ? ROW_PARTIAL : ROW_REPORTED;
     if (!a->answer.has_usage && attempt_may_be_billed(a)) {
-        r->usage = r->worst.usage;
+        charge_bound(r);
         tier = r->worst.service_tier;
-        r->usage_source = ROW_ESTIMATED;
-        if (r->chat.stream && a->answer.generated_bytes < r->usage.output)
-            r->usage.output = a->answer.generated_bytes;
     }
     if (!believable(&r->usage) || price_attempt(s->model, r->attempt_wall_ms, tier, &r->usage, &r->cost) != PRICE_OK) {
         log_warn("request %s: usage of attempt %u is out of range; charged at its upper bound", r->id, r->attempt_n);

@@ -49,8 +49,8 @@ struct connection_handler {
 
 /* Above HIGH bytes of unsent output the sender should pause (connection_full); below LOW it is called to go on. A
  * slow reader thus pins at most HIGH + one piece. */
-#define CONNECTION_HIGH 49152u
-#define CONNECTION_LOW 16384u
+#define CONNECTION_HIGH 16384u
+#define CONNECTION_LOW 4096u
 
 struct connection_list {      /* of one worker, for draining and for counting */
     struct connection *first;

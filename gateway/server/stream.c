@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define READ_BYTES 16384       /* room for one TLS record */
-#define WRITE_BYTES 16384      /* one TLS record */
+#define WRITE_BYTES 16000      /* within one TLS record, and with its header within a chain of 16 KiB */
 #define TURN_BYTES 262144      /* what one connection may read in a turn before others have theirs */
 
 enum io { IO_OK, IO_WAIT_READ, IO_WAIT_WRITE, IO_CLOSED };

@@ -9,6 +9,7 @@
 #define EVENT_BYTES_MAX (8u << 20)     /* one SSE event: whole tool calls and audio come in one */
 #define PIECES_BYTES_MAX (32u << 20)   /* of a held answer */
 #define ERROR_BYTES_MAX 65536u
+#define LIMITED_MS 1000                /* a 429 that does not say for how long */
 #define BODY_AT_ONCE 65536u            /* of a declared length: more is taken as it comes */
 #define COUNT_BYTES 65536              /* what an attempt holds is counted in steps: small answers cost no atomic */
 
@@ -84,7 +85,7 @@ static enum transport judge_stream_end(struct attempt *a)
     return a->answer.has_error || a->got_done || a->answer.finish != FINISH_NONE ? TRANSPORT_OK : TRANSPORT_TRUNCATED;
 }
 
-static bool try_next_key(struct attempt *a, int status);
+static bool try_next_key(struct attempt *a);
 
 static void note_retry_after(struct attempt *a, struct fetch_call *call)
 {
@@ -110,7 +111,7 @@ static void on_end(void *ctx, struct fetch_call *call, const struct fetch_result
     a->reached = r->connect_us >= 0 && r->status < 300;
     if (t != TRANSPORT_OK && r->detail[0])
         log_debug("upstream %s: %s: %s", provider_name(a->target->provider), fetch_end_name(r->end), r->detail);
-    if (r->status && quirks_is_down(q, r->status) && try_next_key(a, r->status))
+    if (((r->status && quirks_is_down(q, r->status)) || r->status == 429) && try_next_key(a))
         return;
     if (t == TRANSPORT_OK)
         t = a->stream && r->status < 300 ? judge_stream_end(a) : read_whole(a, r->status);
@@ -204,12 +205,20 @@ static bool call(struct attempt *a)
     return a->call != NULL;
 }
 
-static bool try_next_key(struct attempt *a, int status)
+/* Sets the key aside: refused, or for as long as its own limit asks. True while the provider has another to be tried. */
+static bool another_key(struct attempt *a)
 {
-    (void)status;
-    if (a->key == PROVIDER_KEY_NONE || !provider_key_refused(a->target->provider, a->key, clock_mono_ms()))
-        return false;
-    if (++a->keys_tried >= provider_keys(a->target->provider))
+    struct provider *p = a->target->provider;
+    const int64_t now = clock_mono_ms(), wait = a->outcome.retry_after_ms;
+
+    if (a->outcome.status == 429)
+        return provider_keys(p) > 1 && provider_key_limited(p, a->key, now, now + (wait > 0 ? wait : LIMITED_MS));
+    return provider_key_refused(p, a->key, now);
+}
+
+static bool try_next_key(struct attempt *a)
+{
+    if (a->key == PROVIDER_KEY_NONE || !another_key(a) || ++a->keys_tried >= provider_keys(a->target->provider))
         return false;
     buf_clear(&a->pieces);
     a->outcome = (struct outcome){ .retry_after_ms = -1 };
