@@ -142,11 +142,6 @@ void engine_free(struct engine *e)
     free(e);
 }
 
-const struct model *engine_model(const struct engine *e)
-{
-    return e->model;
-}
-
 const struct model_config *engine_config(const struct engine *e)
 {
     return model_config(e->model);

@@ -24,7 +24,6 @@ struct engine_options {
 struct engine *engine_open(const char *dir, const struct engine_options *options, struct problems *ps);
 void engine_free(struct engine *e);
 
-const struct model *engine_model(const struct engine *e);
 const struct model_config *engine_config(const struct engine *e);
 int engine_context(const struct engine *e);          /* as decided by engine_open */
 int engine_step_tokens(const struct engine *e);

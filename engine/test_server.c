@@ -220,7 +220,7 @@ static void get_reply(int fd, struct reply *r)
             return;
         }
     }
-    r->status = atoi(r->head.p + 9);
+    r->status = (int)strtol(r->head.p + 9, NULL, 10);
     r->closed = strstr(r->head.p, "connection: close") != NULL;
     length = strstr(r->head.p, "content-length: ");
     if (length)

@@ -175,9 +175,14 @@ static bool is_private(const char *url)
            strncmp(url, "http://localhost:", 17) == 0 || strncmp(url, "http://localhost/", 17) == 0;
 }
 
+bool config_dialect_is_spoken(const struct config_provider *p)
+{
+    return strcmp(p->dialect, "openai") == 0 || strcmp(p->dialect, "deepseek") == 0;
+}
+
 static void check_provider(struct loader *l, const struct config_provider *p)
 {
-    if (strcmp(p->dialect, "openai") != 0 && strcmp(p->dialect, "deepseek") != 0)
+    if (!config_dialect_is_spoken(p))
         problem_warning(l->ps, l->at, "provider %s is off: dialect \"%s\" comes with a later version", p->name, p->dialect);
     if (!p->base_url && p->n_engine_models == 0)
         problem_error(l->ps, l->at, "needs \"base_url\", or \"engine\" with models of our own engine");
@@ -265,7 +270,16 @@ static char *folder_of(const char *path)
     return out;
 }
 
-struct config *config_load(const char *path, struct problems *ps)
+/* Where the other files are, of a config that is not sound itself: `check` looks at them all the same. */
+static void find_files(struct config *c)
+{
+    if (!c->prices_path)
+        c->prices_path = absolute(c, json_cstr(c->tree, "prices", NULL));
+    if (!c->policy_path)
+        c->policy_path = absolute(c, json_cstr(c->tree, "policy", NULL));
+}
+
+struct config *config_read(const char *path, struct problems *ps)
 {
     const size_t errors = ps->errors;
     struct config *c = must(calloc(1, sizeof *c));
@@ -284,7 +298,16 @@ struct config *config_load(const char *path, struct problems *ps)
     if (c->text)
         problems_locate(ps, path, (struct span){ c->text, c->bytes });
     ps->file = path;
-    if (ps->errors == errors)
+    find_files(c);
+    c->sound = ps->errors == errors;
+    return c;
+}
+
+struct config *config_load(const char *path, struct problems *ps)
+{
+    struct config *c = config_read(path, ps);
+
+    if (c->sound)
         return c;
     config_free(c);
     return NULL;

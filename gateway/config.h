@@ -67,6 +67,7 @@ struct config_provider {
 };
 
 struct config {
+    bool sound;
     char *path, *dir;
     struct config_listener listeners[CONFIG_LISTENERS_MAX];
     size_t n_listeners;
@@ -87,8 +88,13 @@ struct config {
 
 /* NULL when there is an error; warnings alone still give a config. Does not load prices and policy (snapshot.h). */
 struct config *config_load(const char *path, struct problems *ps);
+/* The same, but a config with errors is returned too: `sound` is false then, and of its fields only the paths of prices
+ * and policy may be used (NULL where they are not said), so that `check` can report on those files as well. */
+struct config *config_read(const char *path, struct problems *ps);
 void config_free(struct config *c);
 
+/* False for the dialects that come with a later version: such a provider is off. */
+bool config_dialect_is_spoken(const struct config_provider *p);
 const struct config_provider *config_provider(const struct config *c, struct span name);
 
 #endif

@@ -35,7 +35,7 @@ static void load_policy(struct snapshot *s, struct problems *ps)
     if (!tree)
         return;
     s->policy = policy_load(tree, s->book, ps);
-    if (s->policy)
+    if (s->policy && s->config->sound)
         policy_check_view(s->policy, &(struct view){ s->view, s->n_models }, ps);
     json_decref(tree);
     problems_locate(ps, s->config->policy_path, (struct span){ text, bytes });
@@ -136,7 +136,7 @@ static void build_view(struct snapshot *s, const struct snapshot_parts *parts)
             if (!c || s->n_models == most || !serves(c, m))
                 continue;
             s->view[s->n_models] = (struct view_model){
-                .model = m, .provider = m->provider, .on = provider_state(p, 0) != PROVIDER_OFF,
+                .model = m, .provider = m->provider, .on = provider_state(p, 0) != PROVIDER_OFF && config_dialect_is_spoken(c),
                 .local = provider_is_local(p),
             };
             s->models[s->n_models++] = (struct snapshot_model){
@@ -166,6 +166,15 @@ static void load_tls(struct snapshot *s, struct problems *ps)
     }
 }
 
+/* Of a config with errors of its own: what can be said of prices and policy without it. */
+static void load_files(struct snapshot *s, struct problems *ps)
+{
+    if (s->config->prices_path)
+        load_book(s, ps);
+    if (s->book && s->config->policy_path)
+        load_policy(s, ps);
+}
+
 struct snapshot *snapshot_load(const char *config_path, const struct snapshot_parts *parts, struct problems *ps)
 {
     struct snapshot *s = calloc(1, sizeof *s);
@@ -174,8 +183,10 @@ struct snapshot *snapshot_load(const char *config_path, const struct snapshot_pa
     if (!s)
         abort();
     atomic_init(&s->refs, 1);
-    s->config = config_load(config_path, ps);
-    if (s->config) {
+    s->config = config_read(config_path, ps);
+    if (!s->config->sound) {
+        load_files(s, ps);
+    } else {
         load_book(s, ps);
         load_tls(s, ps);
         load_providers(s, parts, ps);
@@ -191,7 +202,7 @@ struct snapshot *snapshot_load(const char *config_path, const struct snapshot_pa
             .head_ms = l->head_ms, .body_idle_ms = l->body_idle_ms, .keepalive_ms = l->keepalive_ms,
         };
     }
-    if (ps->errors == 0 && s->config && s->book && s->policy)
+    if (ps->errors == 0 && s->book && s->policy)
         return s;
     snapshot_unref(s);
     return NULL;

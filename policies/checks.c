@@ -224,11 +224,6 @@ enum check check_find(struct span name)
     return (enum check)i;
 }
 
-bool check_judges_beginning(enum check c)
-{
-    return checks[c].beginning;
-}
-
 struct verdict check_whole(enum check c, const struct answer *a, const struct asked *asked, int64_t sent_cap)
 {
     return checks[c].judge(a, asked, sent_cap);

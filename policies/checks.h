@@ -53,7 +53,6 @@ struct verdict {
 
 const char *check_name(enum check c);            /* "not_refused" */
 enum check check_find(struct span name);         /* CHECK_COUNT when there is none */
-bool check_judges_beginning(enum check c);       /* not_refused, not_empty */
 
 /* One check on a whole answer. `sent_cap` is the cap that the attempt was called with (0: none). */
 struct verdict check_whole(enum check c, const struct answer *a, const struct asked *asked, int64_t sent_cap);

@@ -129,11 +129,11 @@ static struct span name_error(enum plan_rc rc, const struct policy *p, const str
     got = span_first(got, 200);
     near = problem_nearest(got, names);
     if (rc == PLAN_UNKNOWN_ROUTE)
-        return arena_printf(a, "x-tollgate-route names no route of this policy: \"%.*s\"%s%s%s", SPAN_FMT(got),
+        return arena_printf(a, "The header x-tollgate-route names no route of this policy: \"%.*s\"%s%s%s", SPAN_FMT(got),
                             near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
-    return arena_printf(a, "there is no model or route \"%.*s\"%s%s%s. \"auto\" lets the policy decide; GET /v1/models "
+    return arena_printf(a, "There is no model or route \"%.*s\"%s%s%s \"auto\" lets the policy decide; GET /v1/models "
                         "lists what there is.", SPAN_FMT(got), near ? "; did you mean \"" : "", near ? near : "",
-                        near ? "\"?" : "");
+                        near ? "\"?" : ".");
 }
 
 /* ---- steps ---- */

@@ -41,6 +41,7 @@ BEGIN {
 	only["cmocka"] = ""
 
 	impure["base/clock.h"] = impure["base/log.h"] = impure["pthread.h"] = impure["threads.h"] = 1
+	impure["time.h"] = impure["unistd.h"] = 1
 	impure["sys/random.h"] = impure["sys/socket.h"] = impure["sys/time.h"] = impure["stdatomic.h"] = 1
 }
 function allowed(list, dir,    i, n, parts) {

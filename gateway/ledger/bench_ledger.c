@@ -111,7 +111,7 @@ int main(int argc, char **argv)
 {
     struct problems ps;
     struct bench *b = calloc(1, sizeof *b);
-    int rate = argc > 2 ? atoi(argv[2]) : 500, seconds = argc > 3 ? atoi(argv[3]) : 5, fd = -1;
+    int rate = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 500, seconds = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 5, fd = -1;
     struct ledger_options o = { .path = argc > 1 ? argv[1] : "bench.db", .durability_power = argc > 4, .book = SPAN_LIT("{}") };
     struct ledger_stats st;
     struct timespec cpu;

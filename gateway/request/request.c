@@ -120,11 +120,16 @@ static void set_timer(struct request *r)
 
 /* ---- rows ---- */
 
+/* Monotonic ms, -1: none. An answer that is held goes out right behind its row: its first byte is now. */
+static int64_t first_byte(const struct request *r, int status, int64_t now)
+{
+    return r->first_byte_ms < 0 && status == 200 ? now : r->first_byte_ms;
+}
+
 static struct row_request request_row(const struct request *r, int status)
 {
     const int64_t now = clock_mono_ms();
-    /* An answer that is held goes out right behind its row: its first byte is now. */
-    const int64_t first_ms = r->first_byte_ms < 0 && status == 200 ? now : r->first_byte_ms;
+    const int64_t first_ms = first_byte(r, status, now);
 
     return (struct row_request){
         .id = span_str(r->id), .at_ms = r->at_ms,
@@ -139,8 +144,10 @@ static struct row_request request_row(const struct request *r, int status)
 
 static void observe(struct request *r, int status)
 {
-    worker_observe(r->worker, (uint64_t)(clock_mono_ms() - r->start_ms),
-                   r->first_byte_ms < 0 ? UINT64_MAX : (uint64_t)(r->first_byte_ms - r->start_ms));
+    const int64_t now = clock_mono_ms(), first_ms = first_byte(r, status, now);
+
+    worker_observe(r->worker, (uint64_t)(now - r->start_ms),
+                   first_ms < 0 ? UINT64_MAX : (uint64_t)(first_ms - r->start_ms));
     count_add(r->worker, status < 400 ? COUNT_ANSWERED : COUNT_FAILED, 1);
     count_add(r->worker, COUNT_COST_NANO, (uint64_t)r->cost_nano);
 }

@@ -6,7 +6,6 @@
 #include "gateway/server/connection.h"
 
 #include <event2/buffer.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -51,7 +50,6 @@ struct connection {
     bool head_begun;            /* the first bytes of a next head are here */
     bool dead;                  /* freed as soon as no call of ours is on the stack */
     int depth;                  /* calls of ours on the stack */
-    char peer[INET6_ADDRSTRLEN];
 };
 
 static void connection_destroy(struct connection *c);
@@ -514,13 +512,9 @@ struct connection *connection_new(struct event_base *base, evutil_socket_t fd, s
                                   const struct connection_handler *handler, void *ctx)
 {
     struct connection *c = calloc(1, sizeof *c);
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof ss;
     const int on = 1;
 
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);    /* without it: 44 ms a request (choices, measured) */
-    if (c && getpeername(fd, (struct sockaddr *)&ss, &len) == 0)
-        getnameinfo((struct sockaddr *)&ss, len, c->peer, sizeof c->peer, NULL, 0, NI_NUMERICHOST);
     if (c)
         c->timer = event_new(base, -1, 0, on_timer, c);
     if (c && c->timer)
@@ -556,11 +550,6 @@ void connection_set_request(struct connection *c, void *request)
 void *connection_request(const struct connection *c)
 {
     return c->request;
-}
-
-const char *connection_peer(const struct connection *c)
-{
-    return c->peer;
 }
 
 struct connection *connection_next(const struct connection *c)

@@ -75,8 +75,6 @@ void connection_free(struct connection *c);
 
 void connection_set_request(struct connection *c, void *request);
 void *connection_request(const struct connection *c);
-/* "127.0.0.1": for rate limits and logs. */
-const char *connection_peer(const struct connection *c);
 
 /* ---- replies ---- */
 

@@ -866,7 +866,6 @@ void fetch_resume(struct fetch_call *c)
 }
 
 bool fetch_paused(const struct fetch_call *c) { return plain_of(c) ? plain_paused(plain_of(c)) : c->paused; }
-void *fetch_ctx(const struct fetch_call *c) { return plain_of(c) ? plain_ctx(plain_of(c)) : c->ctx; }
 
 struct span fetch_header(const struct fetch_call *c, const char *name)
 {

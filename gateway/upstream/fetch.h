@@ -141,7 +141,6 @@ bool fetch_paused(const struct fetch_call *call);
 /* A header of the answer by its name in any case, the last one if there are several; SPAN_NONE when absent. Valid
  * until on_end returns. NUL-terminated behind the span. */
 struct span fetch_header(const struct fetch_call *call, const char *name);
-void *fetch_ctx(const struct fetch_call *call);
 
 /* For /metrics: how things stand, and counts since fetch_new. */
 struct fetch_stats {

@@ -207,19 +207,6 @@ void health_retry_after(struct health_entry *e, int64_t until_ms)
         ;
 }
 
-void health_fill_view(struct health_entry *e, const struct provider *p, int64_t now_ms, struct view_model *out)
-{
-    const enum provider_state s = provider_state(p, now_ms);
-    struct health_view h;
-
-    health_look(e, now_ms, &h);
-    out->on = s != PROVIDER_OFF;
-    out->local = provider_is_local(p);
-    out->key_refused = s == PROVIDER_REFUSED;
-    out->breaker = h.state == HEALTH_OPEN ? VIEW_OPEN : h.state == HEALTH_TRIAL ? VIEW_PROBE : VIEW_CLOSED;
-    out->retry_after_ms = h.retry_after_ms > 0 ? now_ms + h.retry_after_ms : 0;
-}
-
 /* "Tue, 24 Nov 2026 17:30:00 GMT" (IMF-fixdate, RFC 9110 5.6.7; the two obsolete forms are not read). */
 static bool http_date_ms(struct span s, int64_t *out)
 {

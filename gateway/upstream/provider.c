@@ -407,7 +407,6 @@ void provider_free(struct provider *p)
 }
 
 const char *provider_name(const struct provider *p) { return p->name; }
-const char *provider_dialect(const struct provider *p) { return p->dialect; }
 const struct quirks *provider_quirks(const struct provider *p) { return &p->quirks; }
 bool provider_is_local(const struct provider *p) { return p->local; }
 const char *provider_origin(const struct provider *p) { return p->origin; }

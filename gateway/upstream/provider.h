@@ -31,7 +31,6 @@ struct provider *provider_new(const struct config_provider *c, struct provider_k
 void provider_free(struct provider *p);
 
 const char *provider_name(const struct provider *p);
-const char *provider_dialect(const struct provider *p);
 const struct quirks *provider_quirks(const struct provider *p);
 bool provider_is_local(const struct provider *p);                  /* placement: local */
 const char *provider_origin(const struct provider *p);             /* for explain and logs; "engine" for our own */
