@@ -9,10 +9,11 @@
 
 static struct span trim(struct span v)
 {
-    const char *end = v.p + v.n, *p;
+    const char *end, *p;
 
     if (!v.p)
         return SPAN_NONE;
+    end = v.p + v.n;
     p = bytes_skip_space(v.p, end);
     while (end > p && bytes_is_space(end[-1]))
         end--;

@@ -187,6 +187,10 @@ long rss_kib(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     return 0;
+#elif defined(__has_feature)    /* clang's way to say the same */
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+    return 0;
+#endif
 #endif
     long pages = 0;
     FILE *f = fopen("/proc/self/statm", "r");
