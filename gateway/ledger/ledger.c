@@ -43,7 +43,7 @@
 #define BATCH_MAX 256          /* rows a commit: longer transactions only add to the wait of those inside */
 #define BATCH_ENOUGH 64        /* settlements that are worth a commit at once */
 #define CROWD 3                /* opens in one commit: more are sure to come */
-#define GATHER_US 200
+#define GATHER_US 300
 #define GATHER_ENOUGH 32
 #define LINGER_MS 10           /* for company; what a kill may turn from its true cost into its upper bound */
 #define TICK_MS 250            /* how often keys and budgets changed by another process are looked for */
