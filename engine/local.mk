@@ -65,7 +65,7 @@ dist_flash_DATA = $(wildcard $(srcdir)/engine/models/tiny-flash/*.json $(srcdir)
 prodir = $(pkgdatadir)/models/tiny-pro
 dist_pro_DATA = $(wildcard $(srcdir)/engine/models/tiny-pro/*.json $(srcdir)/engine/models/tiny-pro/*.safetensors)
 EXTRA_DIST += engine/models/tiny-random engine/models/tiny-random-k16 engine/models/vectors \
-	$(wildcard $(srcdir)/engine/models/*.json) engine/train/README.md \
+	$(wildcard $(srcdir)/engine/models/*.json $(srcdir)/engine/models/*.jsonl) engine/train/README.md \
 	$(wildcard $(srcdir)/engine/train/*.py) engine/train/hcfast.c
 
 # tests/fuzz/local.mk says how it is run.
