@@ -31,6 +31,7 @@ libgateway_a_SOURCES = \
 	gateway/commands/connect.c \
 	gateway/commands/explain.c \
 	gateway/commands/init.c \
+	gateway/commands/init_policy.c gateway/commands/init_policy.h \
 	gateway/commands/audit.c \
 	gateway/commands/budgets.c \
 	gateway/commands/cli.c gateway/commands/cli.h \

@@ -14,6 +14,7 @@
 #include "base/problem.h"
 #include "gateway/commands/cli.h"
 #include "gateway/commands/commands.h"
+#include "gateway/commands/init_policy.h"
 #include "gateway/config.h"
 #include "gateway/ledger/accounts.h"
 #include "gateway/server/devca.h"
@@ -30,7 +31,7 @@ struct init {
     bool has_provider;
 };
 
-static const struct {
+static const struct known_provider {
     const char *name, *dialect, *base_url, *env;
 } known_providers[] = {
     { "deepseek", "deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY" },
@@ -38,13 +39,14 @@ static const struct {
     { "anthropic", "anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY" },
     { "google", "gemini", "https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY" },
 };
+#define KNOWN (sizeof known_providers / sizeof known_providers[0])
 
 static const char help[] =
     "usage: tollgate init [DIR] [--port N] [--models DIR]\n\n"
     "Makes a working setup in DIR (default: the current folder): tollgate.json, policy.json, prices.json, ca.pem,\n"
     "cert.pem, key.pem, the ledger tollgate.db, and a first key in key.txt. Nothing that is there is overwritten.\n"
-    "With DEEPSEEK_API_KEY or OPENAI_API_KEY in the environment the policy asks those providers; with neither, the\n"
-    "bundled engine answers alone.\n\n"
+    "The policy asks the providers whose key is in the environment (DEEPSEEK_API_KEY, OPENAI_API_KEY), and the bundled\n"
+    "engine what is marked as sensitive; with no key at all the bundled engine answers everything.\n\n"
     "  --port N        listen on 127.0.0.1:N, with metrics on N+1 (default: 8443)\n"
     "  --models DIR    folder with the bundled models tiny-flash and tiny-pro (default: found beside the program)\n";
 
@@ -81,17 +83,28 @@ static char *find_models(const char *given)
     return NULL;
 }
 
-/* A key of a provider whose dialect comes later is no reason to leave the bundled engine out of the policy. */
-static bool speaks(const char *dialect)
+/* A provider whose dialect comes with a later version cannot be asked, whatever key there is. */
+static bool is_spoken(const struct known_provider *p)
 {
-    return strcmp(dialect, "openai") == 0 || strcmp(dialect, "deepseek") == 0;
+    char dialect[16];
+
+    snprintf(dialect, sizeof dialect, "%s", p->dialect);
+    return config_dialect_is_spoken(&(struct config_provider){ .dialect = dialect });
 }
 
-static bool is_set(const char *variable)
+static bool is_on(const struct known_provider *p)
 {
-    const char *value = getenv(variable);
+    const char *key = getenv(p->env);
 
-    return value && value[0];
+    return is_spoken(p) && key && key[0];
+}
+
+static bool has_provider(struct span name)
+{
+    for (size_t i = 0; i < KNOWN; i++)
+        if (span_is(name, known_providers[i].name))
+            return is_on(&known_providers[i]);
+    return false;
 }
 
 static bool write_file(const struct init *in, const char *name, struct span text, int mode)
@@ -119,10 +132,11 @@ static struct span bundled(const char *name)
 
 static void write_providers(const struct init *in, struct buf *b)
 {
-    for (size_t i = 0; in->has_provider && i < sizeof known_providers / sizeof known_providers[0]; i++)
-        buf_printf(b, "    \"%s\": { \"dialect\": \"%s\", \"base_url\": \"%s\", \"keys\": [{ \"env\": \"%s\" }] },\n",
-                   known_providers[i].name, known_providers[i].dialect, known_providers[i].base_url,
-                   known_providers[i].env);
+    for (size_t i = 0; i < KNOWN; i++)
+        if (is_on(&known_providers[i]))
+            buf_printf(b, "    \"%s\": { \"dialect\": \"%s\", \"base_url\": \"%s\", \"keys\": [{ \"env\": \"%s\" }] },\n",
+                       known_providers[i].name, known_providers[i].dialect, known_providers[i].base_url,
+                       known_providers[i].env);
     buf_add_str(b, "    \"local\": { \"dialect\": \"openai\", \"placement\": \"local\", \"engine\": { \"models\": {");
     for (int i = 0; i < 2; i++) {
         const char *name = i ? "tiny-pro" : "tiny-flash";
@@ -173,6 +187,26 @@ static bool make_key(const struct init *in)
     return ok;
 }
 
+/* "It asks deepseek, and the bundled engine what is marked as sensitive; not asked, for want of a key: OPENAI_API_KEY." */
+static void say_providers(const struct init *in)
+{
+    const char *between = in->has_provider ? "; not asked, for want of a key: " : ", for want of a key: ";
+
+    printf(in->has_provider ? "It asks" : "It asks the bundled engine alone");
+    for (size_t i = 0; i < KNOWN; i++)
+        if (is_on(&known_providers[i]))
+            printf(" %s,", known_providers[i].name);
+    if (in->has_provider)
+        printf(" and the bundled engine what is marked as sensitive");
+    for (size_t i = 0; i < KNOWN; i++) {
+        if (!is_spoken(&known_providers[i]) || is_on(&known_providers[i]))
+            continue;
+        printf("%s%s", between, known_providers[i].env);
+        between = ", ";
+    }
+    printf(".\n");
+}
+
 static void say_next(const struct init *in, const char *config, int port)
 {
     printf("Made %s with a first key in %s/key.txt.\n\n"
@@ -182,18 +216,17 @@ static void say_next(const struct init *in, const char *config, int port)
            "    -H \"authorization: Bearer $(cat %s/key.txt)\" -H 'content-type: application/json' \\\n"
            "    -d '{\"model\": \"auto\", \"messages\": [{\"role\": \"user\", \"content\": \"What is 17 + 25?\"}]}'\n\n",
            config, in->dir, cli_program(), config, in->dir, port, in->dir);
-    if (!in->has_provider)
-        printf("No provider's key is in the environment (DEEPSEEK_API_KEY, OPENAI_API_KEY): the bundled engine answers alone.\n");
+    say_providers(in);
     printf("Point a client at it: %s connect --config %s openai\n", cli_program(), config);
 }
 
 static int init(struct init *in, int port)
 {
     const struct span prices = bundled("prices.json");
-    const struct span policy = bundled(in->has_provider ? "flash-first.json" : "flash-first-local.json");
+    const struct span local = bundled("flash-first-local.json");
     char config[PATH_MAX];
     const char *why = NULL;
-    struct buf b;
+    struct buf b, policy;
     bool ok;
 
     if (mkdir(in->dir, 0755) != 0 && errno != EEXIST) {
@@ -210,9 +243,17 @@ static int init(struct init *in, int port)
         return 1;
     }
     buf_init(&b, 65536);
+    buf_init(&policy, 65536);
     write_config(in, port, &b);
-    ok = write_file(in, "prices.json", prices, 0644) && write_file(in, "policy.json", policy, 0644) &&
+    if (!in->has_provider)
+        ok = buf_add_span(&policy, local);
+    else
+        ok = init_policy_write(bundled("flash-first.json"), local, prices, has_provider, &policy);
+    if (!ok)
+        abort();    /* the bundled files are compiled in: nothing that a user could mend */
+    ok = write_file(in, "prices.json", prices, 0644) && write_file(in, "policy.json", buf_span(&policy), 0644) &&
          write_file(in, CONFIG_FILE_DEFAULT, buf_span(&b), 0644) && make_key(in);
+    buf_free(&policy);
     buf_free(&b);
     if (ok)
         say_next(in, config, port);
@@ -245,8 +286,8 @@ int command_init(int argc, char **argv)
         return cli_wrong("init", "\"%s\" is one word too many", argv[optind + 1]);
     if (optind < argc)
         in.dir = argv[optind];
-    for (size_t i = 0; i < sizeof known_providers / sizeof known_providers[0]; i++)
-        in.has_provider |= speaks(known_providers[i].dialect) && is_set(known_providers[i].env);
+    for (size_t i = 0; i < KNOWN; i++)
+        in.has_provider |= is_on(&known_providers[i]);
     found = find_models(models);
     if (!found) {
         if (models)

@@ -118,6 +118,42 @@ class Init(unittest.TestCase):
         self.assertIn("is there already", err)
         self.assertEqual({n: open_read(os.path.join(to, n)) for n in os.listdir(to)}, before)
 
+    KEYS = ("DEEPSEEK_API_KEY", "OPENAI_API_KEY")
+
+    def init_with(self, *keys):
+        """A folder made with only these keys of providers set, and that environment."""
+        env = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY")}
+        env.update({k: "sk-x" for k in keys})
+        to = os.path.join(self.dir, str(len(os.listdir(self.dir))))
+        code, out, err = run("init", "--models", os.path.join(SOURCE, "engine/models"), to, env=env)
+        self.assertEqual((code, err), (0, ""))
+        return to, env, out
+
+    def test_with_any_providers_key_init_makes_what_check_finds_nothing_to_say_about(self):
+        for keys in [self.KEYS[:1], self.KEYS[1:], self.KEYS, self.KEYS[:1] + ("ANTHROPIC_API_KEY",)]:
+            with self.subTest(keys):
+                to, env, out = self.init_with(*keys)
+                self.assertEqual(run("check", "--config", to + "/tollgate.json", env=env)[::2], (0, ""))
+                for key in self.KEYS:
+                    self.assertEqual(key in out, key not in keys)
+                self.assertIn('"at_least": 0.6}' if self.KEYS[0] in keys else "gpt-5.5", open_read(to + "/policy.json").decode())
+
+    def test_what_init_made_for_one_key_serves_and_keeps_sensitive_requests_here(self):
+        to, env, _ = self.init_with("DEEPSEEK_API_KEY")
+        with House(start=False, env=env) as h:
+            made = json.loads(open_read(to + "/tollgate.json"))
+            made["providers"]["deepseek"]["base_url"] = "http://127.0.0.1:%d/v1" % h.mock.port
+            h.write("tollgate.json", dict(h.config, providers=made["providers"]))
+            h.write("prices.json", open_read(to + "/prices.json").decode())
+            h.write("policy.json", open_read(to + "/policy.json").decode())
+            h.start()
+            self.assertEqual([line for line in h.server.output if "warning" in line.lower()], [])
+            a = h.chat("Hi")
+            self.assertEqual((a.status, a.headers["x-tollgate-provider"]), (200, "deepseek"))
+            a = h.chat("What is 17 + 25?", headers={"x-tollgate-sensitivity": "high"})
+            self.assertEqual((a.status, a.headers["x-tollgate-provider"], a.headers["x-tollgate-route"]), (200, "local", "sovereign"))
+            self.assertEqual(h.mock.stats()["requests"], 1)
+
     def test_secrets_of_init_are_for_their_owner_alone(self):
         run("init", "--models", os.path.join(SOURCE, "engine/models"), self.dir + "/demo")
         for name in ("key.txt", "key.pem"):
