@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "gateway/ledger/ledger.h"
+#include "gateway/ledger/reader.h"
 #include "gateway/server/connection.h"
 #include "gateway/snapshot.h"
 #include "gateway/upstream/fetch.h"
@@ -17,6 +18,7 @@ struct request;
 
 struct gateway {
     struct ledger *ledger;
+    struct reader *reader;
     struct keys *keys;
     struct budgets *budgets;
     struct health *health;
@@ -63,6 +65,9 @@ struct worker {
     struct ledger_port *port;
     int port_fd;
     struct event *port_event;
+    struct reader_port *reader_port;
+    int reader_fd;
+    struct event *reader_event;
     int wake_fd;                         /* eventfd: the housekeeper has news (snapshot, draining, stop) */
     struct event *wake_event;
     _Atomic bool stop;

@@ -216,7 +216,12 @@ static bool start_ledger(struct house *h, struct problems *ps)
     };
 
     h->gw.ledger = ledger_open(&o, ps);
-    return h->gw.ledger && take_book(h, h->gw.snapshot);
+    if (!h->gw.ledger || !take_book(h, h->gw.snapshot))
+        return false;
+    h->gw.reader = reader_new(c->ledger_sqlite);
+    if (!h->gw.reader)
+        abort();    /* no memory or no thread at start: nothing to serve with */
+    return true;
 }
 
 static bool start_workers(struct house *h, struct problems *ps)
@@ -314,6 +319,7 @@ static void free_house(struct house *h)
         worker_free(&h->gw.workers[i]);
     free(h->gw.workers);
     admin_free(h->admin);
+    reader_free(h->gw.reader);
     if (h->gw.ledger)
         ledger_close(h->gw.ledger, LEDGER_GRACE_MS);
     snapshot_unref(h->gw.snapshot);

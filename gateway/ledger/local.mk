@@ -8,10 +8,12 @@ libledger_a_SOURCES = \
 	gateway/ledger/keys.c gateway/ledger/keys.h \
 	gateway/ledger/ledger.c gateway/ledger/ledger.h \
 	gateway/ledger/migrate.c gateway/ledger/migrate.h \
+	gateway/ledger/reader.c gateway/ledger/reader.h \
 	gateway/ledger/report.c gateway/ledger/report.h \
 	gateway/ledger/rollup.c gateway/ledger/rollup.h \
 	gateway/ledger/row.c gateway/ledger/row.h \
 	gateway/ledger/store.c gateway/ledger/store.h \
+	gateway/ledger/trace.c gateway/ledger/trace.h \
 	gateway/ledger/utc.c gateway/ledger/utc.h \
 	gateway/server/digest.c gateway/server/digest.h
 nodist_libledger_a_SOURCES = schemas/ledger_bundled.c

@@ -2,6 +2,7 @@
 #include "gateway/request/pages.h"
 
 #include "gateway/request/reply.h"
+#include "gateway/server/worker.h"
 
 #define PAGE_BYTES_MAX (4u << 20)
 
@@ -110,6 +111,43 @@ static void model(struct request *r)
     buf_free(&b);
 }
 
+/* ---- the trace of one request ---- */
+
+static void no_trace(struct request *r)
+{
+    fault_set(&r->fault, 404, "invalid_request_error", "request_not_found", NULL,
+              "There is no request '%.*s' of this key. An answer's id is in its x-tollgate-request-id header.",
+              SPAN_FMT(span_first(r->argument, 64)));
+    reply_fault(r);
+}
+
+static void cannot_read(struct request *r)
+{
+    fault_set(&r->fault, 503, "server_error", "overloaded", NULL, "The ledger cannot be read right now; try again in a moment.");
+    r->fault.retry_after_ms = 1000;
+    reply_fault(r);
+}
+
+static void trace(struct request *r)
+{
+    const struct span key_id = r->has_key ? span_str(r->key.id) : SPAN_LIT("");
+    int64_t at_ms;
+
+    if (!row_id_time(r->argument, &at_ms))
+        no_trace(r);
+    else if (!reader_ask_trace(r->worker->gw->reader, r->worker->reader_port, worker_ticket(r->worker, r->slot), r->argument, key_id))
+        cannot_read(r);
+}
+
+void pages_trace(struct request *r, enum reader_rc rc, struct span text)
+{
+    switch (rc) {
+    case READER_OK: reply_document(r, 200, "application/json", text); break;
+    case READER_NOT_FOUND: no_trace(r); break;
+    case READER_FAILED: cannot_read(r); break;
+    }
+}
+
 void pages_reply(struct request *r)
 {
     switch (r->endpoint) {
@@ -121,7 +159,7 @@ void pages_reply(struct request *r)
         reply_document(r, 200, "text/plain; charset=utf-8",
                        SPAN_LIT("tollgate is here. With an OpenAI client use the base URL https://HOST:PORT/v1.\n"));
         break;
-    case ENDPOINT_TRACE:
+    case ENDPOINT_TRACE: trace(r); break;
     case ENDPOINT_CHAT:
     case ENDPOINT_LATER:
     case ENDPOINT_METRICS:

@@ -891,6 +891,13 @@ void request_on_ledger(struct request *r, enum ledger_rc rc)
     maybe_done(r);
 }
 
+void request_on_trace(struct request *r, enum reader_rc rc, struct span text)
+{
+    if (r->conn)
+        pages_trace(r, rc, text);
+    maybe_done(r);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct request *r = arg;

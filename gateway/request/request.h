@@ -100,6 +100,8 @@ extern const struct connection_handler request_connection_handler;
 
 /* From the worker: a ticket of the request has come back. */
 void request_on_ledger(struct request *r, enum ledger_rc rc);
+/* ... and what it asked of the ledger's reader, borrowed for the call. */
+void request_on_trace(struct request *r, enum reader_rc rc, struct span text);
 void request_free(struct request *r);
 /* At the end of the process: settle what is open, free all. */
 void request_abandon_all(struct worker *w);

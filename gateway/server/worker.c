@@ -143,13 +143,19 @@ void worker_wake(struct worker *w)
         return;    /* the counter is full: the worker has news already */
 }
 
-static void on_ticket(void *arg, uint64_t ticket, enum ledger_rc rc)
+static struct request *request_of(const struct worker *w, uint64_t ticket)
 {
-    struct worker *w = arg;
     const uint32_t slot = (uint32_t)(ticket & 0xffffffffu) - 1;
 
-    if (slot < w->n_slots && w->slots[slot].request && w->slots[slot].generation == (uint32_t)(ticket >> 32))
-        request_on_ledger(w->slots[slot].request, rc);
+    return slot < w->n_slots && w->slots[slot].generation == (uint32_t)(ticket >> 32) ? w->slots[slot].request : NULL;
+}
+
+static void on_ticket(void *arg, uint64_t ticket, enum ledger_rc rc)
+{
+    struct request *r = request_of(arg, ticket);
+
+    if (r)
+        request_on_ledger(r, rc);
 }
 
 static void on_port(evutil_socket_t fd, short what, void *arg)
@@ -159,6 +165,23 @@ static void on_port(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     ledger_port_drain(w->port, on_ticket, w);
+}
+
+static void on_trace(void *arg, uint64_t ticket, enum reader_rc rc, struct span text)
+{
+    struct request *r = request_of(arg, ticket);
+
+    if (r)
+        request_on_trace(r, rc, text);
+}
+
+static void on_reader(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *w = arg;
+
+    (void)fd;
+    (void)what;
+    reader_port_drain(w->reader_port, on_trace, w);
 }
 
 /* ---- requests of this worker ---- */
@@ -307,17 +330,21 @@ bool worker_init(struct worker *w, struct gateway *gw, int index, struct problem
     w->scan = jscan_new(&jscan_default_limits, w->rng[0]);
     w->answer_scan = jscan_new(&answer_limits, w->rng[1]);
     w->port = ledger_port_new(gw->ledger, &w->port_fd);
+    w->reader_port = reader_port_new(gw->reader, &w->reader_fd);
     w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (!w->listeners || !w->fetch || !w->scan || !w->answer_scan || !w->port || w->wake_fd < 0) {
+    if (!w->listeners || !w->fetch || !w->scan || !w->answer_scan || !w->port || !w->reader_port ||
+        w->wake_fd < 0) {
         problem_error(ps, "", "no memory or no descriptors for worker %d", index);
         return false;
     }
     w->port_event = event_new(w->base, w->port_fd, EV_READ | EV_PERSIST, on_port, w);
+    w->reader_event = event_new(w->base, w->reader_fd, EV_READ | EV_PERSIST, on_reader, w);
     w->wake_event = event_new(w->base, w->wake_fd, EV_READ | EV_PERSIST, on_wake, w);
     w->dying_event = event_new(w->base, -1, 0, on_dying, w);
-    if (!w->port_event || !w->wake_event || !w->dying_event)
+    if (!w->port_event || !w->reader_event || !w->wake_event || !w->dying_event)
         return false;
     event_add(w->port_event, NULL);
+    event_add(w->reader_event, NULL);
     event_add(w->wake_event, NULL);
     for (size_t i = 0; i < w->snapshot->config->n_listeners; i++)
         if (!listen_on(w, i, ps))
@@ -340,6 +367,9 @@ void worker_free(struct worker *w)
         fetch_free(w->fetch);
     if (w->dying_event)
         on_dying(-1, 0, w);
+    if (w->reader_event)
+        event_free(w->reader_event);
+    reader_port_free(w->reader_port);
     if (w->port)
         ledger_port_free(w->port);
     if (w->port_event)
