@@ -9,6 +9,7 @@ libbase_a_SOURCES = \
 	base/json.c base/json.h \
 	base/jschema.c base/jschema_lint.c base/jschema.h \
 	base/jscan.c base/jscan.h base/jval.c base/bytes.h \
+	base/jwrite.c base/jwrite.h \
 	base/http1.c base/http1_chunks.c base/http1.h
 nodist_libbase_a_SOURCES = schemas/schemas_bundled.c
 libbase_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)

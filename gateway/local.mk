@@ -1,5 +1,6 @@
 # The program tollgate. libgateway.a holds everything but main.c, so that tests link it.
 include gateway/upstream/local.mk
+include gateway/dialects/local.mk
 include gateway/ledger/local.mk
 
 noinst_LIBRARIES += libgateway.a
@@ -15,15 +16,10 @@ libgateway_a_SOURCES = \
 	gateway/server/tls.c gateway/server/tls.h \
 	gateway/server/worker.c gateway/server/worker.h \
 	gateway/request/endpoint.c gateway/request/endpoint.h \
-	gateway/request/errors.c gateway/request/errors.h \
 	gateway/request/facts.c gateway/request/facts.h \
 	gateway/request/pages.c gateway/request/pages.h \
 	gateway/request/reply.c gateway/request/reply.h \
 	gateway/request/request.c gateway/request/request.h \
-	gateway/dialects/chat.h \
-	gateway/dialects/openai_answer.c gateway/dialects/openai_answer.h \
-	gateway/dialects/openai_chat.c gateway/dialects/openai_chat.h \
-	gateway/dialects/sse.c gateway/dialects/sse.h \
 	gateway/upstream/attempt.c gateway/upstream/attempt.h \
 	gateway/server/devca.c gateway/server/devca.h \
 	gateway/commands/commands.h \
@@ -50,7 +46,7 @@ CLEANFILES += gateway/defaults_bundled.c
 libgateway_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS) $(CURL_CFLAGS) $(SSL_CFLAGS) $(SQLITE_CFLAGS) \
 	$(PCRE2_CFLAGS)
 
-GATEWAY_LIBS = libgateway.a libledger.a libupstream.a libpolicy.a libpricing.a $(BASE_LIBS) \
+GATEWAY_LIBS = libgateway.a libdialects.a libledger.a libupstream.a libpolicy.a libpricing.a $(BASE_LIBS) \
 	$(CURL_LIBS) $(EVENT_LIBS) $(SSL_LIBS) $(SQLITE_LIBS) $(PCRE2_LIBS)
 
 bin_PROGRAMS += tollgate
@@ -58,21 +54,11 @@ tollgate_SOURCES = gateway/main.c
 tollgate_CFLAGS = $(AM_CFLAGS)
 tollgate_LDADD = $(GATEWAY_LIBS)
 
-GATEWAY_TESTS = gateway/dialects/test_openai_chat gateway/dialects/test_openai_answer gateway/dialects/test_sse \
-	gateway/request/test_endpoint
+GATEWAY_TESTS = gateway/request/test_endpoint
 check_PROGRAMS += $(GATEWAY_TESTS)
 TESTS += $(GATEWAY_TESTS)
 GATEWAY_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS)
 GATEWAY_TEST_LIBS = $(GATEWAY_LIBS) $(CMOCKA_LIBS)
-gateway_dialects_test_openai_chat_SOURCES = gateway/dialects/test_openai_chat.c
-gateway_dialects_test_openai_chat_CFLAGS = $(GATEWAY_TEST_CFLAGS)
-gateway_dialects_test_openai_chat_LDADD = $(GATEWAY_TEST_LIBS)
-gateway_dialects_test_openai_answer_SOURCES = gateway/dialects/test_openai_answer.c
-gateway_dialects_test_openai_answer_CFLAGS = $(GATEWAY_TEST_CFLAGS)
-gateway_dialects_test_openai_answer_LDADD = $(GATEWAY_TEST_LIBS)
-gateway_dialects_test_sse_SOURCES = gateway/dialects/test_sse.c
-gateway_dialects_test_sse_CFLAGS = $(GATEWAY_TEST_CFLAGS)
-gateway_dialects_test_sse_LDADD = $(GATEWAY_TEST_LIBS)
 gateway_request_test_endpoint_SOURCES = gateway/request/test_endpoint.c
 gateway_request_test_endpoint_CFLAGS = $(GATEWAY_TEST_CFLAGS)
 gateway_request_test_endpoint_LDADD = $(GATEWAY_TEST_LIBS)

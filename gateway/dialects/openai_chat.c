@@ -238,21 +238,21 @@ static bool parse_tool_calls(struct parse *p, struct span calls)
     return true;
 }
 
-enum role { ROLE_UNKNOWN, ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT, ROLE_TOOL };
+enum role { SAYS_UNKNOWN, SAYS_SYSTEM, SAYS_USER, SAYS_ASSISTANT, SAYS_TOOL };
 
 static enum role role_of(struct span raw)
 {
     if (!raw.p)
-        return ROLE_UNKNOWN;
+        return SAYS_UNKNOWN;
     if (jraw_is(raw, "user"))
-        return ROLE_USER;
+        return SAYS_USER;
     if (jraw_is(raw, "assistant"))
-        return ROLE_ASSISTANT;
+        return SAYS_ASSISTANT;
     if (jraw_is(raw, "system") || jraw_is(raw, "developer"))
-        return ROLE_SYSTEM;
+        return SAYS_SYSTEM;
     if (jraw_is(raw, "tool") || jraw_is(raw, "function"))
-        return ROLE_TOOL;
-    return ROLE_UNKNOWN;
+        return SAYS_TOOL;
+    return SAYS_UNKNOWN;
 }
 
 static bool parse_message(struct parse *p, struct span message)
@@ -267,19 +267,19 @@ static bool parse_message(struct parse *p, struct span message)
     content = m[1];
     p->role = jval_raw(m[0]);
     role = role_of(p->role);
-    if (role == ROLE_UNKNOWN)
+    if (role == SAYS_UNKNOWN)
         return want(p, "role", "must be one of system, developer, user, assistant, tool");
-    if (role == ROLE_USER)
+    if (role == SAYS_USER)
         p->chat->n_user_turns++;
-    if (role == ROLE_TOOL && jraw_is(p->role, "tool") && jval_type(m[3]) != JTYPE_STRING)
+    if (role == SAYS_TOOL && jraw_is(p->role, "tool") && jval_type(m[3]) != JTYPE_STRING)
         return want(p, "tool_call_id", "must be the id of the tool call that this message answers");
     if (!check_type(p, "name", m[4], JTYPE_STRING, "must be a string"))
         return false;
-    if (role == ROLE_ASSISTANT && !parse_tool_calls(p, m[2]))
+    if (role == SAYS_ASSISTANT && !parse_tool_calls(p, m[2]))
         return false;
     if (jval_type(content) == JTYPE_STRING || jval_type(content) == JTYPE_ARRAY)
         return parse_content(p, content);
-    if (is_null(content) && (role == ROLE_ASSISTANT || jraw_is(p->role, "function")))
+    if (is_null(content) && (role == SAYS_ASSISTANT || jraw_is(p->role, "function")))
         return true;    /* an assistant turn of tool calls alone, a refusal, audio */
     return want(p, "content", "must be a string or a list of parts");
 }

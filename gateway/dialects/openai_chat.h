@@ -7,7 +7,7 @@
 
 #include "base/arena.h"
 #include "gateway/dialects/chat.h"
-#include "gateway/request/errors.h"
+#include "gateway/dialects/fault.h"
 
 /* Called with each piece of text of the conversation, escapes undone, for the features. `role` is the message's.
  * `text` lives until it returns. */

@@ -8,7 +8,7 @@
 #include "gateway/dialects/chat.h"
 #include "gateway/gateway.h"
 #include "gateway/request/endpoint.h"
-#include "gateway/request/errors.h"
+#include "gateway/dialects/fault.h"
 #include "gateway/upstream/attempt.h"
 #include "policies/machine.h"
 

@@ -10,7 +10,8 @@ libupstream_a_SOURCES = \
 	gateway/upstream/engine.c gateway/upstream/engine.h \
 	gateway/upstream/health.c gateway/upstream/health.h \
 	gateway/upstream/provider.c gateway/upstream/provider.h \
-	gateway/upstream/quirks.c gateway/upstream/quirks.h
+	gateway/upstream/quirks.c gateway/upstream/quirks.h \
+	gateway/upstream/traits.c
 libupstream_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS)
 UPSTREAM_LIBS = libupstream.a $(CURL_LIBS) $(EVENT_LIBS)
 

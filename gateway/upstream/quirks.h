@@ -29,6 +29,32 @@ enum quirk_keepalive { KEEPALIVE_NONE, KEEPALIVE_COMMENT, KEEPALIVE_BLANK, KEEPA
 
 #define QUIRK_DOWN_STATUSES_MAX 8
 
+/* How a model is told how hard to think (wire/translation section 3). */
+enum thinking_style {
+    THINKING_NONE,            /* it does not think, or cannot be told: effort is dropped with a note */
+    THINKING_EFFORT,          /* C reasoning_effort, R reasoning.effort */
+    THINKING_DEEPSEEK,        /* thinking.type and reasoning_effort low|high|max */
+    THINKING_BUDGET,          /* A thinking.budget_tokens; G thinkingBudget (2.5) */
+    THINKING_ADAPTIVE,        /* A thinking adaptive and output_config.effort (Opus 4.7 and later) */
+    THINKING_LEVEL,           /* G thinkingLevel (3.x) */
+};
+
+/* What a model takes, beyond what its host does: rows by the beginning of its upstream name. */
+struct traits {
+    enum thinking_style thinking;
+    bool thinking_off;        /* thinking can be switched off */
+    char efforts[64];         /* words or levels that it knows, "low medium high"; "": those of the dialect */
+    int64_t budget_least, budget_most;    /* THINKING_BUDGET; 0: not said */
+    bool sampling;            /* takes temperature, top_p, top_k */
+    bool penalties;           /* takes presence and frequency penalties, logit_bias */
+    bool stop;                /* takes stop sequences */
+    bool prefill;             /* continues a last turn of the assistant */
+    bool url_media;           /* takes pictures and files by URL; else bytes only */
+    bool schema;              /* answers by a JSON Schema (structured output) */
+    bool forced_tools;        /* takes a forced tool choice while thinking */
+    bool responses_only;      /* OpenAI: exists on Responses alone */
+};
+
 struct quirks {
     char base_path[64];                            /* put behind base_url when that has no path; "" */
     enum quirk_auth auth_style;                    /* bearer | x_api_key | api_key | x_goog_api_key | none */
@@ -55,5 +81,8 @@ bool quirks_known(struct quirks *q, const char *host, const char *dialect);
 /* The members of `over` (an object or NULL) on top of *q. Faults go to `ps`, their pointers behind `pointer`. */
 bool quirks_read(struct quirks *q, const json_t *over, const char *pointer, struct problems *ps);
 bool quirks_is_down(const struct quirks *q, int status);    /* 401, 403 and the list */
+
+/* Of a model by its upstream name, whoever serves it; the careful row when it is not known. Static; never NULL. (traits.c) */
+const struct traits *traits_of(struct span model);
 
 #endif

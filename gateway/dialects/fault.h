@@ -1,8 +1,8 @@
-/* errors.h - what a caller is told when there is no answer, in the shape of its dialect.
+/* fault.h - what a caller is told when there is no answer, in the shape of its dialect.
  *
  * A fault is filled where the trouble is found and rendered once, by reply.c. Wire facts: openai-chat section 8. */
-#ifndef TOLLGATE_GATEWAY_ERRORS_H
-#define TOLLGATE_GATEWAY_ERRORS_H
+#ifndef TOLLGATE_GATEWAY_FAULT_H
+#define TOLLGATE_GATEWAY_FAULT_H
 
 #include "base/buf.h"
 

@@ -1,4 +1,4 @@
-#include "gateway/request/errors.h"
+#include "gateway/dialects/fault.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,0 +1,38 @@
+# Dialects: every wire format in and out of the neutral form. Pure: base, policies and pricing alone; the tests need no gateway.
+noinst_LIBRARIES += libdialects.a
+libdialects_a_SOURCES = \
+	gateway/dialects/chat.c gateway/dialects/chat.h \
+	gateway/dialects/dialect.c gateway/dialects/dialect.h \
+	gateway/dialects/draft.c gateway/dialects/draft.h \
+	gateway/dialects/fault.c gateway/dialects/fault.h \
+	gateway/dialects/sse.c gateway/dialects/sse.h
+libdialects_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+
+# OpenAI Chat
+libdialects_a_SOURCES += \
+	gateway/dialects/openai_answer.c gateway/dialects/openai_answer.h \
+	gateway/dialects/openai_chat.c gateway/dialects/openai_chat.h
+
+DIALECT_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
+DIALECT_TEST_LIBS = libdialects.a libpolicy.a libpricing.a $(BASE_LIBS) $(PCRE2_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += gateway/dialects/test_sse
+TESTS += gateway/dialects/test_sse
+gateway_dialects_test_sse_SOURCES = gateway/dialects/test_sse.c
+gateway_dialects_test_sse_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_sse_LDADD = $(DIALECT_TEST_LIBS)
+
+check_PROGRAMS += gateway/dialects/test_openai_chat gateway/dialects/test_openai_answer
+TESTS += gateway/dialects/test_openai_chat gateway/dialects/test_openai_answer
+gateway_dialects_test_openai_chat_SOURCES = gateway/dialects/test_openai_chat.c
+gateway_dialects_test_openai_chat_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_openai_chat_LDADD = $(DIALECT_TEST_LIBS)
+gateway_dialects_test_openai_answer_SOURCES = gateway/dialects/test_openai_answer.c
+gateway_dialects_test_openai_answer_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_openai_answer_LDADD = $(DIALECT_TEST_LIBS)
+
+# OpenAI Responses
+
+# Anthropic Messages
+
+# Gemini
