@@ -115,6 +115,7 @@ static void read_limits(struct config_limits *l, const json_t *obj)
         .requests_per_connection = (uint64_t)json_int(obj, "requests_per_connection", 0),
         .head_ms = json_int(obj, "head_ms", 10000),
         .body_idle_ms = json_int(obj, "body_idle_ms", 10000),
+        .body_ms = json_int(obj, "body_ms", 300000),
         .keepalive_ms = json_int(obj, "keepalive_ms", 75000),
         .connect_ms = json_int(obj, "connect_ms", 5000),
         .first_byte_ms = json_int(obj, "first_byte_ms", 60000),

@@ -34,7 +34,7 @@ struct config_limits {
     size_t body_bytes, header_bytes;
     size_t bytes_in_flight;        /* bodies and held answers of all workers; 503 above it */
     uint64_t requests_per_connection;
-    int64_t head_ms, body_idle_ms, keepalive_ms;
+    int64_t head_ms, body_idle_ms, body_ms, keepalive_ms;
     int64_t connect_ms, first_byte_ms, answer_ms, idle_ms;
     int64_t drain_ms;              /* how long a draining process waits for its requests */
 };

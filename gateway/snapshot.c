@@ -199,7 +199,8 @@ struct snapshot *snapshot_load(const char *config_path, const struct snapshot_pa
         l = &s->config->limits;
         s->connection_limits = (struct connection_limits){
             .header_bytes = l->header_bytes, .requests_per_connection = l->requests_per_connection,
-            .head_ms = l->head_ms, .body_idle_ms = l->body_idle_ms, .keepalive_ms = l->keepalive_ms,
+            .head_ms = l->head_ms, .body_idle_ms = l->body_idle_ms, .body_ms = l->body_ms,
+            .keepalive_ms = l->keepalive_ms,
         };
     }
     if (ps->errors == 0 && s->book && s->policy)

@@ -106,7 +106,7 @@ struct admin *admin_new(struct event_base *base, struct gateway *gw, struct conf
         return NULL;
     a->gw = gw;
     a->base = base;
-    a->limits = (struct connection_limits){ .header_bytes = 16384, .head_ms = 10000, .body_idle_ms = 10000,
+    a->limits = (struct connection_limits){ .header_bytes = 16384, .head_ms = 10000, .body_idle_ms = 10000, .body_ms = 10000,
                                             .keepalive_ms = 75000 };
     a->listener = address_listen(base, address, 0, on_accept, a);
     if (a->listener)

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "gateway/server/stream.h"
 
 #define READ_HIGH 65536u        /* bytes of input that may wait in us; more stays in the kernel */
@@ -38,6 +39,7 @@ struct connection {
     size_t head_seen;
     struct http1_chunks chunks;
     uint64_t body_left;
+    int64_t body_until_ms;      /* monotonic; 0: no limit */
     uint64_t requests;
     bool pending;               /* on_head was called, connection_end not yet */
     bool body_done;
@@ -64,6 +66,17 @@ static void set_timer(struct connection *c, int64_t ms)
         event_add(c->timer, &tv);
     else
         event_del(c->timer);
+}
+
+/* For the next piece of the body, but no longer than for all of it. */
+static void await_body(struct connection *c)
+{
+    const int64_t left = c->body_until_ms ? c->body_until_ms - clock_mono_ms() : 0;
+    int64_t ms = c->limits->body_idle_ms;
+
+    if (c->body_until_ms && (ms == 0 || left < ms))
+        ms = left > 0 ? left : 1;
+    set_timer(c, ms);
 }
 
 static void enter(struct connection *c)
@@ -226,7 +239,7 @@ void connection_end(struct connection *c)
             c->close_after = true;
         } else {
             c->state = CONN_DISCARD;
-            set_timer(c, c->limits->body_idle_ms);
+            await_body(c);
             if (c->depth == 0)
                 read_more(c);
             return;
@@ -311,7 +324,11 @@ static void begin_request(struct connection *c)
     http1_chunks_init(&c->chunks);
     c->state = c->body_done ? CONN_REPLY : CONN_BODY;
     c->pending = true;
-    set_timer(c, c->body_done ? 0 : c->limits->body_idle_ms);
+    c->body_until_ms = c->limits->body_ms ? clock_mono_ms() + c->limits->body_ms : 0;
+    if (c->body_done)
+        set_timer(c, 0);
+    else
+        await_body(c);
     c->handler->on_head(c->ctx, c, c->head);
     if (c->pending && c->body_done)
         c->handler->on_body(c->ctx, c, SPAN_LIT(""), true);
@@ -392,7 +409,10 @@ static bool read_body(struct connection *c)
     c->body_done = rc == HTTP1_OK;
     if (c->body_done && c->state == CONN_BODY)
         c->state = CONN_REPLY;
-    set_timer(c, c->body_done ? 0 : c->limits->body_idle_ms);
+    if (c->body_done)
+        set_timer(c, 0);
+    else
+        await_body(c);
     if (c->pending && (data.n || c->body_done))
         c->handler->on_body(c->ctx, c, data, c->body_done);
     if (!c->dead)

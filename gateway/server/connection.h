@@ -25,7 +25,8 @@ struct connection;
 struct connection_limits {    /* milliseconds, 0 = none */
     size_t header_bytes;
     uint64_t requests_per_connection;
-    int64_t head_ms, body_idle_ms, keepalive_ms;
+    int64_t head_ms, keepalive_ms;
+    int64_t body_idle_ms, body_ms;    /* between its pieces; all of it, so that a drip does not hold a connection for ever */
 };
 
 /* What a listener does with its connections. `ctx` is the handler's own (the worker). */

@@ -55,7 +55,7 @@ def answers(data):
 
 
 class Framing(Shared):
-    options = {"config": {"limits": {"head_ms": 700, "body_idle_ms": 700, "keepalive_ms": 900}}, "workers": 2}
+    options = {"config": {"limits": {"head_ms": 700, "body_idle_ms": 700, "keepalive_ms": 900, "body_ms": 4000}}, "workers": 2}
 
     def head(self, *more, path="/v1/chat/completions", method="POST", version="HTTP/1.1", host=True):
         lines = ["%s %s %s" % (method, path, version)] + (["host: gateway"] if host else [])
@@ -323,6 +323,17 @@ class Framing(Shared):
         got = answers(self.closed_after(s, 0.3, 2.5))
         self.assertEqual([a[0] for a in got], [408])
         self.assertEqual(json.loads(got[0][2])["error"]["type"], "invalid_request_error")
+
+    def test_a_body_that_drips_is_a_408_after_body_ms(self):
+        # No piece is late; without a bound of the whole such a caller held its connection for ever.
+        got = answers(self.drip(self.h.raw(), self.head("content-length: 1000") + b" " * 1000, seconds=8))
+        self.assertEqual([a[0] for a in got], [408])
+
+    def test_the_rest_of_a_refused_body_that_drips_ends_the_connection_after_body_ms(self):
+        s = self.h.raw()
+        s.sendall(self.head("content-length: 1000", "x-tollgate-deadline-ms: never"))
+        got = answers(self.drip(s, b" " * 1000, seconds=8))
+        self.assertEqual([a[0] for a in got], [400])
 
     def test_a_body_that_keeps_coming_is_not_cut(self):
         s = self.h.raw()
