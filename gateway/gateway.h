@@ -15,6 +15,7 @@
 #include "gateway/upstream/fetch.h"
 
 struct request;
+struct tags;
 
 struct gateway {
     struct ledger *ledger;
@@ -22,6 +23,7 @@ struct gateway {
     struct keys *keys;
     struct budgets *budgets;
     struct health *health;
+    struct tags *tags;
     struct worker *workers;
     int n_workers;
 

@@ -20,6 +20,7 @@ libgateway_a_SOURCES = \
 	gateway/request/pages.c gateway/request/pages.h \
 	gateway/request/reply.c gateway/request/reply.h \
 	gateway/request/request.c gateway/request/request.h \
+	gateway/request/tags.c gateway/request/tags.h \
 	gateway/upstream/attempt.c gateway/upstream/attempt.h \
 	gateway/server/devca.c gateway/server/devca.h \
 	gateway/commands/commands.h \
@@ -54,11 +55,14 @@ tollgate_SOURCES = gateway/main.c
 tollgate_CFLAGS = $(AM_CFLAGS)
 tollgate_LDADD = $(GATEWAY_LIBS)
 
-GATEWAY_TESTS = gateway/request/test_endpoint
+GATEWAY_TESTS = gateway/request/test_endpoint gateway/request/test_tags
 check_PROGRAMS += $(GATEWAY_TESTS)
 TESTS += $(GATEWAY_TESTS)
 GATEWAY_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS)
 GATEWAY_TEST_LIBS = $(GATEWAY_LIBS) $(CMOCKA_LIBS)
+gateway_request_test_tags_SOURCES = gateway/request/test_tags.c
+gateway_request_test_tags_CFLAGS = $(GATEWAY_TEST_CFLAGS)
+gateway_request_test_tags_LDADD = $(GATEWAY_TEST_LIBS)
 gateway_request_test_endpoint_SOURCES = gateway/request/test_endpoint.c
 gateway_request_test_endpoint_CFLAGS = $(GATEWAY_TEST_CFLAGS)
 gateway_request_test_endpoint_LDADD = $(GATEWAY_TEST_LIBS)

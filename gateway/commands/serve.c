@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "gateway/commands/cli.h"
 #include "gateway/commands/commands.h"
+#include "gateway/request/tags.h"
 #include "gateway/server/admin.h"
 #include "gateway/server/worker.h"
 
@@ -297,9 +298,10 @@ static bool start(struct house *h, struct problems *ps)
     h->gw.keys = keys_new();
     h->gw.budgets = budgets_new();
     h->gw.health = health_new();
+    h->gw.tags = tags_new();
     h->parts.keyring = provider_keyring_new();
     h->parts.health = h->gw.health;
-    if (!h->base || !h->gw.keys || !h->gw.budgets || !h->gw.health || !h->parts.keyring)
+    if (!h->base || !h->gw.keys || !h->gw.budgets || !h->gw.health || !h->gw.tags || !h->parts.keyring)
         abort();
     h->gw.snapshot = build(h, ps);
     if (!h->gw.snapshot)
@@ -327,6 +329,7 @@ static void free_house(struct house *h)
         engines_free(h->parts.engines);
     provider_keyring_free(h->parts.keyring);
     health_free(h->gw.health);
+    tags_free(h->gw.tags);
     keys_free(h->gw.keys);
     budgets_free(h->gw.budgets);
     if (h->hup)

@@ -2,6 +2,7 @@
 #include "gateway/request/facts.h"
 
 #include "gateway/dialects/openai_chat.h"
+#include "gateway/request/tags.h"
 
 #define SCORED_BYTES_MAX 262144u    /* scores look at the beginning of a very long prompt: a loop turn stays short */
 #define TAG_BYTES_MAX 128u
@@ -61,25 +62,43 @@ static bool read_tag(struct request *r, struct span v)
     return true;
 }
 
-/* Rows outlive the caller's connection: tags and session are copied. */
-static bool keep_tags(struct request *r)
+/* Those that may go into the ledger, each name once: two that were one too many are one. */
+static size_t tags_to_keep(struct request *r, struct feature_tag kept[REQUEST_TAGS_MAX])
 {
+    const struct span key_id = r->has_key ? span_str(r->key.id) : SPAN_LIT("");
+    size_t n = 0, k;
+
+    for (size_t i = 0; i < r->n_tags; i++) {
+        struct feature_tag tag = r->tags[i];
+
+        tags_keep(r->worker->gw->tags, key_id, r->at_ms, &tag.name, &tag.value);
+        for (k = 0; k < n && !span_eq(kept[k].name, tag.name); k++)
+            ;
+        if (k == n)
+            kept[n++] = tag;
+    }
+    return n;
+}
+
+/* Rows outlive the caller's connection: tags and session are copied. */
+static void keep_tags(struct request *r)
+{
+    struct feature_tag kept[REQUEST_TAGS_MAX];
+    const size_t n = tags_to_keep(r, kept);
     struct buf json;
 
+    if (n == 0)
+        return;
     buf_init(&json, 16384);
-    buf_add_char(&json, '{');
-    for (size_t i = 0; i < r->n_tags; i++) {
-        if (i)
-            buf_add_char(&json, ',');
-        buf_add_json(&json, r->tags[i].name);
+    for (size_t i = 0; i < n; i++) {
+        buf_add_char(&json, i ? ',' : '{');
+        buf_add_json(&json, kept[i].name);
         buf_add_char(&json, ':');
-        buf_add_json(&json, r->tags[i].value);
+        buf_add_json(&json, kept[i].value);
     }
     buf_add_char(&json, '}');
-    if (r->n_tags)
-        r->tags_json = arena_copy(&r->arena, buf_span(&json));
+    r->tags_json = arena_copy(&r->arena, buf_span(&json));
     buf_free(&json);
-    return true;
 }
 
 bool facts_read_headers(struct request *r)
@@ -100,7 +119,8 @@ bool facts_read_headers(struct request *r)
         return fault_bad(&r->fault, "invalid_value", "x-tollgate-session",
                          "Invalid header 'x-tollgate-session': must be printable ASCII of at most 256 bytes.");
     r->session = arena_copy(&r->arena, session);
-    return keep_tags(r);
+    keep_tags(r);
+    return true;
 }
 
 static void on_text(void *ctx, struct span role, struct span text)

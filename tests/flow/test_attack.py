@@ -176,5 +176,28 @@ class Held(unittest.TestCase):
             wait_for(lambda: h.metrics()["tollgate_bytes_in_flight"] == 0, 10, "all bytes to be given back")
 
 
+class Tags(unittest.TestCase):
+    def test_random_tags_do_not_make_the_sums_grow_without_end(self):
+        # Each tag is a row of sums for an hour, a day and a month, by model: one caller could fill the ledger with them.
+        with House() as h:
+            c = h.connect()
+            for i in range(80):
+                c.putrequest("POST", "/v1/chat/completions")
+                c.putheader("authorization", "Bearer " + h.key)
+                c.putheader("content-length", "2")
+                for k in range(16):
+                    c.putheader("x-tollgate-tag", "%s%d=%d" % ("name" if i % 2 else "fresh%d-" % i, k, i))
+                c.endheaders(b"{}")
+                a = c.getresponse()
+                a.read()
+                self.assertEqual(a.status, 400)
+            c.close()
+            wait_for(lambda: h.sql("select count(*) from requests where status > 0") == [(80,)], 10, "the rows")
+            sums = h.sql("select count(*), sum(requests) from rollups where grain = 'day' and dimension like 'tag:%'")[0]
+            self.assertEqual(sums[0] - 1000, 1 + 16)    # other=other, and name0..name15=other
+            self.assertEqual(h.sql("select json_extract(tags, '$.name3') from requests order by id desc limit 1"), [("other",)])
+            h.run("audit")
+
+
 if __name__ == "__main__":
     unittest.main()
