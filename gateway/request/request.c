@@ -414,7 +414,7 @@ static struct row_attempt attempt_row(const struct request *r)
     const struct plan_step *s = &r->plan.steps[r->attempt_step];
 
     return (struct row_attempt){
-        .n = (int)r->attempt_n, .provider = s->model->provider, .model = s->model->name,
+        .n = (int)(r->attempt_n + r->key_tries), .provider = s->model->provider, .model = s->model->name,
         .started_ms = r->attempt_wall_ms, .priced_ms = r->attempt_wall_ms, .reserved_nano = r->hold.amount_nano,
     };
 }
@@ -493,8 +493,9 @@ static struct machine_event do_reserve(struct request *r, const struct action *a
 }
 
 static void on_progress(void *ctx, struct attempt *a);
+static bool on_next_key(void *ctx, struct attempt *a);
 static void on_attempt_end(void *ctx, struct attempt *a);
-static const struct attempt_callbacks attempt_callbacks = { on_progress, on_attempt_end };
+static const struct attempt_callbacks attempt_callbacks = { on_progress, on_next_key, on_attempt_end };
 
 /* CALL. True: it is under way. */
 static bool do_call(struct request *r, const struct action *act)
@@ -753,6 +754,35 @@ static void on_progress(void *ctx, struct attempt *a)
         reply_pump(r);
         maybe_done(r);
     }
+}
+
+/* Each call is a row (DESIGN section 8), also one whose key was refused while the provider has another. The machine is not
+ * asked: to it this is one attempt. The budgets' hold goes on, so the next row begins when it was made. */
+static bool on_next_key(void *ctx, struct attempt *a)
+{
+    struct request *r = ctx;
+    const struct row_request request = request_row(r, 0);
+    struct row_attempt row = attempt_row(r);
+    char version[ROW_PRICE_VERSION_BYTES], verdict[VERDICT_ROOM];
+    const struct outcome refused = { .transport = TRANSPORT_OK, .status = a->outcome.status, .retry_after_ms = -1 };
+    const struct ledger_entry e = { .kind = LEDGER_SETTLE, .request = &request, .attempt = &row };
+
+    row.status = a->outcome.status;
+    snprintf(verdict, sizeof verdict, "failed:%s", failure_name(failure_classify(&refused)));
+    row.verdict = span_str(verdict);
+    row.price_version = (struct span){ version, row_price_version(r->snapshot->book_digest, r->worst.version, version) };
+    row.ended_ms = r->attempt_wall_ms + (clock_mono_ms() - r->attempt_mono_ms);
+    r->key_tries++;
+    if (!open_rows(r)) {    /* the next try may not be made: this one is the attempt's end */
+        r->key_tries--;
+        return false;
+    }
+    r->attempts++;
+    count_add(r->worker, COUNT_ATTEMPTS, 1);
+    count_add(r->worker, COUNT_ATTEMPTS_FAILED, 1);
+    if (ledger_submit(r->worker->gw->ledger, NULL, &e) != LEDGER_OK)
+        log_error("request %s: the row of a refused key could not be queued; the next start closes it at its upper bound", r->id);
+    return true;
 }
 
 static void on_attempt_end(void *ctx, struct attempt *a)

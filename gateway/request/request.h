@@ -75,6 +75,7 @@ struct request {
     struct cost cost;
     enum row_usage_source usage_source;
     int attempts;                      /* called ones */
+    unsigned key_tries;                /* of them, those whose key was refused and changed within an attempt: rows of their own */
     int64_t cost_nano;
     int opens_pending;                 /* reservations whose commit has not come back: no byte may leave */
     bool ledger_failed;

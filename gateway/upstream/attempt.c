@@ -218,7 +218,8 @@ static bool another_key(struct attempt *a)
 
 static bool try_next_key(struct attempt *a)
 {
-    if (a->key == PROVIDER_KEY_NONE || !another_key(a) || ++a->keys_tried >= provider_keys(a->target->provider))
+    if (a->key == PROVIDER_KEY_NONE || !another_key(a) || ++a->keys_tried >= provider_keys(a->target->provider) ||
+        !a->callbacks->on_next_key(a->ctx, a))
         return false;
     buf_clear(&a->pieces);
     a->outcome = (struct outcome){ .retry_after_ms = -1 };

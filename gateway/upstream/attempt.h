@@ -2,7 +2,8 @@
  *
  * Owns the fetch call and what arrives from start to finish: the answer gathered for judging and pricing, and the
  * pieces that may be passed on. Does not choose the upstream (policies/) and does not decide to retry (request.c);
- * it reports what happened, once. A key that the provider refuses is changed for its next one within the attempt.
+ * it reports what happened, once. A key that the provider refuses is changed for its next one within the attempt, and
+ * the try that it cost is reported too.
  * Loop thread. */
 #ifndef TOLLGATE_GATEWAY_ATTEMPT_H
 #define TOLLGATE_GATEWAY_ATTEMPT_H
@@ -21,6 +22,8 @@ struct attempt;
 struct attempt_callbacks {
     /* More of a streamed answer has come: look at `answer` and `pieces`. */
     void (*on_progress)(void *ctx, struct attempt *a);
+    /* A key was refused or has reached its limit (outcome.status), and the provider has another. False: let it end here. */
+    bool (*on_next_key)(void *ctx, struct attempt *a);
     /* It is over; `outcome` is filled in. Once, last, never from inside attempt_start. */
     void (*on_end)(void *ctx, struct attempt *a);
 };

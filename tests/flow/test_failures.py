@@ -234,10 +234,19 @@ class Keys(Failures):
     options = {"provider": {"keys": [{"env": "FLOW_KEY_1"}, {"env": "FLOW_KEY_2"}]},
                "env": {"FLOW_KEY_1": "sk-first-canary", "FLOW_KEY_2": "sk-second-canary"}}
 
-    def test_a_refused_key_gives_way_to_the_next_within_the_attempt_and_stays_away(self):
+    def test_a_refused_key_gives_way_to_the_next_of_the_same_model_and_stays_away(self):
         self.h.mock.script("cheap", "status=401,message=invalid key sk-first-canary", "text=ok")
         r = self.h.chat()
-        self.assertEqual((r.text, r.headers["x-tollgate-attempts"]), ("ok", "1"))
+        self.assertEqual((r.text, r.headers["x-tollgate-attempts"]), ("ok", "2"))
+        # Each call is a row (DESIGN section 8): the refused one was none.
+        self.row_of(r)
+        self.assertEqual(self.h.sql("select n, status, verdict, cost_nano from attempts where request_id = ? order by n",
+                                    r.headers["x-tollgate-request-id"]),
+                         [(1, 401, "failed:credential", 0), (2, 200, "accepted", 20000)])
+        self.assertEqual(self.h.sql("select n, state from reservations where request_id = ? order by n",
+                                    r.headers["x-tollgate-request-id"]), [(1, "released"), (2, "settled")])
+        self.assertEqual(self.row_of(r), (200, 2))
+        self.h.run("audit")
         sent = [c["headers"].get("Authorization", c["headers"].get("authorization")) for c in self.h.mock.log()]
         self.assertEqual(len(set(sent)), 2)
         self.assertEqual({s.split()[1] for s in sent}, {"sk-first-canary", "sk-second-canary"})
