@@ -160,7 +160,8 @@ void pages_reply(struct request *r)
                        SPAN_LIT("tollgate is here. With an OpenAI client use the base URL https://HOST:PORT/v1.\n"));
         break;
     case ENDPOINT_TRACE: trace(r); break;
-    case ENDPOINT_CHAT:
+    case ENDPOINT_ANSWER:
+    case ENDPOINT_COUNT:
     case ENDPOINT_LATER:
     case ENDPOINT_METRICS:
     case ENDPOINT_UNKNOWN:

@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/request/auth.h"
 #include "gateway/request/facts.h"
 #include "gateway/request/pages.h"
 #include "gateway/request/reply.h"
@@ -169,7 +170,7 @@ static void finish_row(struct request *r, int status)
 /* Every call for an answer that came with a valid key is a row, refused ones too (DESIGN section 8). */
 static void finish_refused(struct request *r, int status)
 {
-    if (r->endpoint == ENDPOINT_CHAT && (r->has_key || r->snapshot->config->auth_none))
+    if (r->endpoint == ENDPOINT_ANSWER && (r->has_key || r->snapshot->config->auth_none))
         finish_row(r, status);
 }
 
@@ -197,38 +198,6 @@ static bool check_method(struct request *r)
                      SPAN_FMT(span_first(r->head->path, 128)), want, SPAN_FMT(span_first(m, 16)));
 }
 
-static struct span bearer(struct span v)
-{
-    if (v.n >= 7 && span_eq_nocase(span_first(v, 7), SPAN_LIT("bearer ")))
-        return span_trim(span_skip(v, 7));
-    return SPAN_NONE;
-}
-
-static bool check_key(struct request *r)
-{
-    static const char *const words[] = {
-        [KEY_UNKNOWN] = "Incorrect API key provided. Ask whoever runs this gateway for one (tollgate keys create).",
-        [KEY_MALFORMED] = "Incorrect API key provided: a key of this gateway is tg_ and 49 letters and digits. Was it cut off, "
-                          "or is it a provider's own key?",
-        [KEY_REVOKED] = "This API key has been revoked.",
-    };
-    struct span key = bearer(http1_get(r->head, "authorization"));
-    enum key_rc rc;
-
-    if (r->snapshot->config->auth_none)
-        return true;
-    if (!key.p)
-        key = http1_get(r->head, "x-api-key");
-    if (!key.p)
-        key = http1_get(r->head, "api-key");
-    if (!key.p)
-        return fault_set(&r->fault, 401, "invalid_request_error", "invalid_api_key", NULL,
-                         "You didn't provide an API key. Send it as a header: Authorization: Bearer tg_...");
-    rc = keys_find(r->worker->gw->keys, key, &r->key);
-    r->has_key = rc == KEY_OK;
-    return rc == KEY_OK || fault_set(&r->fault, 401, "invalid_request_error", "invalid_api_key", NULL, "%s", words[rc]);
-}
-
 static bool check_body_head(struct request *r)
 {
     const struct span coding = http1_get(r->head, "content-encoding");
@@ -246,18 +215,24 @@ static bool check_body_head(struct request *r)
 
 static enum step step_auth(struct request *r)
 {
-    r->endpoint = endpoint_find(r->head->path, &r->argument);
+    const struct endpoint_match found = endpoint_find(r->head->path);
+
+    r->endpoint = found.endpoint;
+    r->argument = found.argument;
+    if ((found.endpoint == ENDPOINT_ANSWER || found.endpoint == ENDPOINT_COUNT) &&
+        (found.dialect != DIALECT_CHAT || found.endpoint == ENDPOINT_COUNT))
+        r->endpoint = ENDPOINT_LATER;
     if (r->endpoint == ENDPOINT_UNKNOWN || r->endpoint == ENDPOINT_METRICS) {
         fail_endpoint(r);
         return STEP_REPLY;
     }
-    if (endpoint_needs_key(r->endpoint) && !check_key(r)) {
+    if (endpoint_needs_key(r->endpoint) && !auth_check_key(r)) {
         count_add(r->worker, COUNT_REFUSED_KEY, 1);
         return STEP_REPLY;
     }
     if (!check_method(r) || (r->endpoint == ENDPOINT_LATER && !fail_endpoint(r)) || !check_body_head(r))
         return STEP_REPLY;
-    if (r->endpoint == ENDPOINT_CHAT && !facts_read_headers(r))
+    if (r->endpoint == ENDPOINT_ANSWER && !facts_read_headers(r))
         return STEP_REPLY;
     return STEP_BODY;
 }
@@ -325,12 +300,12 @@ static void on_body(void *ctx, struct connection *c, struct span piece, bool las
     (void)ctx;
     if (r->step != STEP_BODY)
         return;
-    if (r->endpoint == ENDPOINT_CHAT && !take_body(r, piece, last)) {
+    if (r->endpoint == ENDPOINT_ANSWER && !take_body(r, piece, last)) {
         run(r, STEP_REPLY);
         return;
     }
     if (last)
-        run(r, r->endpoint == ENDPOINT_CHAT ? STEP_PARSE : STEP_REPLY);
+        run(r, r->endpoint == ENDPOINT_ANSWER ? STEP_PARSE : STEP_REPLY);
 }
 
 /* ---- PARSE, FEATURES, DECIDE ---- */

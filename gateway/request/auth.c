@@ -1,0 +1,62 @@
+/* auth.c - finds the key in a head. What a key is worth is ledger/keys.c's business. A key is never logged or repeated. */
+#include "gateway/request/auth.h"
+
+#include "gateway/server/worker.h"
+
+static struct span bearer(struct span v)
+{
+    if (v.n >= 7 && span_eq_nocase(span_first(v, 7), SPAN_LIT("bearer ")))
+        return span_trim(span_skip(v, 7));
+    return SPAN_NONE;
+}
+
+/* Google's clients may put it into the address. A key of ours has nothing that would be percent-encoded. */
+static struct span from_query(struct span query)
+{
+    while (query.n) {
+        const size_t end = span_find(query, '&');
+        const struct span one = span_first(query, end);
+
+        if (span_starts(one, SPAN_LIT("key=")))
+            return span_skip(one, 4);
+        query = span_skip(query, end + 1);
+    }
+    return SPAN_NONE;
+}
+
+static bool no_key(struct request *r, const char *words)
+{
+    return fault_set(&r->fault, 401, "invalid_request_error", "invalid_api_key", NULL, "%s", words);
+}
+
+bool auth_check_key(struct request *r)
+{
+    static const char *const words[] = {
+        [KEY_UNKNOWN] = "Incorrect API key provided. Ask whoever runs this gateway for one (tollgate keys create).",
+        [KEY_MALFORMED] = "Incorrect API key provided: a key of this gateway is tg_ and 49 letters and digits. Was it cut off, "
+                          "or is it a provider's own key?",
+        [KEY_REVOKED] = "This API key has been revoked.",
+    };
+    const struct span places[] = {
+        bearer(http1_get(r->head, "authorization")), http1_get(r->head, "x-api-key"), http1_get(r->head, "x-goog-api-key"),
+        http1_get(r->head, "api-key"), from_query(r->head->query),
+    };
+    struct span key = SPAN_NONE;
+    enum key_rc rc;
+
+    if (r->snapshot->config->auth_none)
+        return true;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        if (places[i].n == 0)    /* Claude Code leaves x-api-key empty where it means a token */
+            continue;
+        if (key.p && !span_eq(key, places[i]))
+            return no_key(r, "Two different API keys came with this request: send one, in one place.");
+        key = places[i];
+    }
+    if (!key.p)
+        return no_key(r, "You didn't provide an API key. Send it as a header: Authorization: Bearer tg_... (x-api-key and "
+                         "x-goog-api-key will do too).");
+    rc = keys_find(r->worker->gw->keys, key, &r->key);
+    r->has_key = rc == KEY_OK;
+    return rc == KEY_OK || no_key(r, words[rc]);
+}
