@@ -57,27 +57,31 @@ struct chat_item *chat_add_item(struct chat *chat, struct chat_turn *turn, struc
 
 struct chat_item *chat_add_part(struct chat *chat, struct chat_item *result, struct arena *arena, enum item_kind kind)
 {
-    struct chat_item *item = new_item(chat, arena, kind), **at = &result->result.parts;
+    struct chat_item *item = new_item(chat, arena, kind);
 
     if (!item)
         return NULL;
-    while (*at)
-        at = &(*at)->next;
-    *at = item;
+    if (result->result.last_part)
+        result->result.last_part->next = item;
+    else
+        result->result.parts = item;
+    result->result.last_part = item;
     return item;
 }
 
 bool chat_add_foreign(struct chat *chat, struct arena *arena, struct span name, enum foreign_kind kind)
 {
-    struct chat_foreign *f = ARENA_NEW(arena, struct chat_foreign), **at = &chat->foreign;
+    struct chat_foreign *f = ARENA_NEW(arena, struct chat_foreign);
 
     if (!f)
         return false;
     f->name = arena_copy(arena, span_first(name, 128));
     f->kind = kind;
-    while (*at)
-        at = &(*at)->next;
-    *at = f;
+    if (chat->last_foreign)
+        chat->last_foreign->next = f;
+    else
+        chat->foreign = f;
+    chat->last_foreign = f;
     return f->name.p != NULL;
 }
 

@@ -73,7 +73,7 @@ struct chat_call {
 struct chat_result {
     struct span id;            /* of the call */
     struct span name;          /* of the tool, where the dialect says it or the call is in the history */
-    struct chat_item *parts;   /* texts and media; NULL: empty */
+    struct chat_item *parts, *last_part;    /* texts and media; NULL: empty */
     bool is_error;
     bool custom;
     struct span object_json;   /* Gemini's `response` as it came, when it was more than {output|error: text}; else SPAN_NONE */
@@ -188,7 +188,7 @@ struct chat {
     struct span metadata_json;
     struct span service_tier;          /* as asked, escapes undone; SPAN_NONE */
     struct span cache_key_raw;         /* prompt_cache_key */
-    struct chat_foreign *foreign;
+    struct chat_foreign *foreign, *last_foreign;
 
     /* Headers of the request that go on to a provider of the same dialect; copies. */
     struct span anthropic_version, anthropic_beta;

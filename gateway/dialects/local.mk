@@ -4,7 +4,9 @@ libdialects_a_SOURCES = \
 	gateway/dialects/chat.c gateway/dialects/chat.h \
 	gateway/dialects/dialect.c gateway/dialects/dialect.h \
 	gateway/dialects/draft.c gateway/dialects/draft.h \
+	gateway/dialects/edits.c gateway/dialects/edits.h \
 	gateway/dialects/fault.c gateway/dialects/fault.h \
+	gateway/dialects/reading.c gateway/dialects/reading.h \
 	gateway/dialects/sse.c gateway/dialects/sse.h
 libdialects_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 

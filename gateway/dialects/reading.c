@@ -1,0 +1,200 @@
+/* reading.c - see reading.h. Knows no dialect and no field by name. */
+#include "gateway/dialects/reading.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* ---- the place ---- */
+
+size_t reading_enter(struct reading *r, const char *fmt, ...)
+{
+    const size_t back = strlen(r->at);
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(r->at + back, sizeof r->at - back, fmt, ap);
+    va_end(ap);
+    return back;
+}
+
+void reading_leave(struct reading *r, size_t back)
+{
+    r->at[back] = '\0';
+}
+
+static void place_of(const struct reading *r, const char *field, char *out, size_t room)
+{
+    const char *dot = field[0] && field[0] != '[' && r->at[0] ? "." : "";
+
+    snprintf(out, room, "%s%s%s", r->at, dot, field);
+}
+
+/* ---- faults ---- */
+
+bool reading_want(struct reading *r, const char *field, const char *right)
+{
+    char where[200];
+
+    place_of(r, field, where, sizeof where);
+    return fault_bad(r->spec->fault, "invalid_value", where, "Invalid value for '%s': %s.", where, right);
+}
+
+bool reading_missing(struct reading *r, const char *field)
+{
+    char where[200];
+
+    place_of(r, field, where, sizeof where);
+    return fault_bad(r->spec->fault, "missing_required_parameter", where, "Missing required parameter: '%s'.", where);
+}
+
+bool reading_unknown(struct reading *r, const char *field)
+{
+    char where[200];
+
+    place_of(r, field, where, sizeof where);
+    return fault_bad(r->spec->fault, "unknown_parameter", where, "Unknown parameter: '%s'.", where);
+}
+
+bool reading_no_memory(struct reading *r)
+{
+    return fault_set(r->spec->fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory.");
+}
+
+/* ---- checks ---- */
+
+bool reading_bool(struct reading *r, const char *field, struct span v, enum tri *out)
+{
+    const enum jtype type = jval_type(v);
+
+    if (reading_is_null(v))
+        return true;
+    if (type != JTYPE_TRUE && type != JTYPE_FALSE)
+        return reading_want(r, field, "must be true or false");
+    if (out)
+        *out = type == JTYPE_TRUE ? TRI_YES : TRI_NO;
+    return true;
+}
+
+bool reading_int(struct reading *r, const char *field, struct span v, int64_t least, int64_t most, int64_t *out)
+{
+    char right[96];
+    int64_t n;
+
+    if (reading_is_null(v))
+        return true;
+    if (jval_type(v) == JTYPE_NUMBER && jval_int(v, &n) && n >= least && n <= most) {
+        if (out)
+            *out = n;
+        return true;
+    }
+    if (most == INT64_MAX)
+        snprintf(right, sizeof right, "must be a whole number of at least %lld", (long long)least);
+    else
+        snprintf(right, sizeof right, "must be a whole number from %lld to %lld", (long long)least, (long long)most);
+    return reading_want(r, field, right);
+}
+
+bool reading_number(struct reading *r, const char *field, struct span v, int least, int most, struct span *out)
+{
+    char right[64];
+    double x;
+
+    if (reading_is_null(v))
+        return true;
+    if (jval_type(v) == JTYPE_NUMBER && jval_double(v, &x) && x >= least && x <= most) {
+        if (out)
+            *out = v;
+        return true;
+    }
+    snprintf(right, sizeof right, "must be a number from %d to %d", least, most);
+    return reading_want(r, field, right);
+}
+
+bool reading_type(struct reading *r, const char *field, struct span v, enum jtype type, const char *right)
+{
+    return reading_is_null(v) || jval_type(v) == type || reading_want(r, field, right);
+}
+
+bool reading_raw(struct reading *r, const char *field, struct span v, struct span *raw)
+{
+    if (reading_is_null(v))
+        return true;
+    if (jval_type(v) != JTYPE_STRING)
+        return reading_want(r, field, "must be a string");
+    if (raw)
+        *raw = jval_raw(v);
+    return true;
+}
+
+bool reading_name(struct reading *r, const char *field, struct span v, size_t most, struct span *out)
+{
+    struct span raw = SPAN_NONE, text;
+    char right[64];
+
+    if (!reading_raw(r, field, v, &raw))
+        return false;
+    if (!raw.p)
+        return true;
+    text = raw.n <= 6 * most ? chat_text(r->spec->arena, raw) : raw;    /* an escape has at most 6 bytes */
+    if (!text.p)
+        return reading_no_memory(r);
+    if (text.n > most) {
+        snprintf(right, sizeof right, "must be a string of at most %zu bytes", most);
+        return reading_want(r, field, right);
+    }
+    *out = text;
+    return true;
+}
+
+int reading_word(struct span v, const char *const *words)
+{
+    const struct span raw = jval_raw(v);
+
+    for (int i = 0; raw.p && words[i]; i++)
+        if (jraw_is(raw, words[i]))
+            return i;
+    return -1;
+}
+
+/* ---- texts ---- */
+
+/* Length of the longest beginning of `raw` within `most` bytes that cuts no escape. */
+static size_t whole_escapes(struct span raw, size_t most)
+{
+    size_t i = 0, unit;
+
+    if (raw.n <= most)
+        return raw.n;
+    for (;; i += unit) {
+        unit = raw.p[i] != '\\' ? 1 : raw.p[i + 1] == 'u' ? 6 : 2;
+        if (i + unit > most)
+            return i;
+    }
+}
+
+/* Texts are shown, not kept: all of a long conversation, each with its escapes, would fill any arena. */
+bool reading_show(struct reading *r, struct span raw)
+{
+    const struct span plain = span_first(raw, READING_PLAIN_MAX);
+    const size_t escape = span_find(plain, '\\');
+    char small[1024], *out = small;
+    struct span whole;
+
+    r->chat->text_bytes += raw.n;
+    if (!r->spec->on_text)
+        return true;
+    if (escape == plain.n || escape >= READING_SHOWN_MAX) {
+        r->spec->on_text(r->spec->ctx, r->role, span_first(plain, escape));
+        return true;
+    }
+    whole = span_first(raw, whole_escapes(raw, READING_SHOWN_MAX));
+    if (whole.n > sizeof small) {
+        if (!r->scratch)
+            r->scratch = arena_alloc(r->spec->arena, READING_SHOWN_MAX, 1);
+        out = r->scratch;
+    }
+    if (!out)
+        return reading_no_memory(r);
+    r->spec->on_text(r->spec->ctx, r->role, (struct span){ out, jraw_unescape(whole, out) });
+    return true;
+}
