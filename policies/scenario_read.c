@@ -44,8 +44,11 @@ static void read_part(const json_t *part, bool user, struct features *f)
         f->modalities |= BOOK_IMAGE;
         f->parts.images++;
     } else if (strcmp(type, "input_audio") == 0) {
+        const struct span data = json_span(json_object_get(part, "input_audio"), "data");
+
         f->modalities |= BOOK_AUDIO;
-        f->parts.unbounded = true;
+        f->parts.audio_bytes += (int64_t)(data.n / 4 * 3);
+        f->parts.unbounded |= data.n == 0;
     } else if (strcmp(type, "file") == 0) {
         f->modalities |= BOOK_FILE;
         f->parts.unbounded = true;

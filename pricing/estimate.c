@@ -31,6 +31,7 @@ int64_t estimate_prompt_upper(const struct book_model *m, const struct estimate_
         return m->context;
     tokens += positive(p->messages) * ESTIMATE_MESSAGE_TOKENS + positive(p->tools) * ESTIMATE_TOOL_TOKENS;
     tokens += positive(p->images) * ESTIMATE_IMAGE_TOKENS + ESTIMATE_REQUEST_TOKENS;
+    tokens += scale_up(positive(p->audio_bytes), (struct ratio){ 1, ESTIMATE_AUDIO_BYTES });
     return at_most(scale_up(tokens, stretches ? m->tokenizer_factor : one), m->context);
 }
 
@@ -40,6 +41,7 @@ int64_t estimate_prompt_typical(const struct book_model *m, const struct estimat
     wide tokens = scale_up(positive(p->text_bytes) + positive(p->tool_bytes), a_token);
 
     tokens += positive(p->messages) * ESTIMATE_TYPICAL_MESSAGE + positive(p->images) * ESTIMATE_TYPICAL_IMAGE;
+    tokens += scale_up(positive(p->audio_bytes), (struct ratio){ 1, ESTIMATE_TYPICAL_AUDIO });
     return at_most(scale_up(tokens, m->tokenizer_factor), INT64_MAX);
 }
 

@@ -18,9 +18,13 @@
 #define ESTIMATE_TOOL_TOKENS 64         /* marks around one tool definition */
 #define ESTIMATE_TOOL_BYTES 3           /* a tool's JSON may be written anew with blanks and \u escapes: x3 at most */
 #define ESTIMATE_IMAGE_TOKENS 16384     /* one image, any size; far above the documented maxima */
+#define ESTIMATE_AUDIO_BYTES 25         /* of audio as it is sent, for one token. Models make 10 (OpenAI) to 32 tokens (Gemini) of a
+                                         * second; the thriftiest coding in use, MP3 and Opus at 8 kbit/s, has 1000 bytes in
+                                         * it, so 31 bytes a token; usual ones have a hundred times that */
 #define ESTIMATE_BYTES_A_TOKEN 4
 #define ESTIMATE_TYPICAL_MESSAGE 4
 #define ESTIMATE_TYPICAL_IMAGE 1024
+#define ESTIMATE_TYPICAL_AUDIO 500      /* bytes a token: MP3 at 128 kbit/s */
 
 struct estimate_parts {
     int64_t text_bytes;      /* UTF-8 after JSON unescaping: all roles, tool calls and results, names, schemas of
@@ -29,7 +33,8 @@ struct estimate_parts {
     int64_t messages;        /* messages and tool results */
     int64_t tools;
     int64_t images;          /* inline or by URL */
-    bool unbounded;          /* audio, video, files, or history kept upstream: anything whose tokens do not show */
+    int64_t audio_bytes;     /* inline, without its base64 */
+    bool unbounded;          /* audio by name, video, files, or history kept upstream: anything whose tokens do not show */
 };
 
 int64_t estimate_prompt_upper(const struct book_model *m, const struct estimate_parts *p);

@@ -19,6 +19,17 @@ static void the_upper_bound_is_bytes_and_template(void **state)
                      300 + 64 + 2 * 16384 + 512);
 }
 
+/* A minute of MP3 at 8 kbit/s, the thriftiest there is: 60,000 bytes, of which Gemini makes 1,920 tokens. */
+static void the_bound_of_audio_is_above_what_models_make_of_it_and_far_below_its_bytes(void **state)
+{
+    const struct book_model m = model(1000000, 1, 1);
+
+    (void)state;
+    assert_int_equal(estimate_prompt_upper(&m, &(struct estimate_parts){ .audio_bytes = 60000 }), 2400 + 512);
+    assert_int_equal(estimate_prompt_upper(&m, &(struct estimate_parts){ .audio_bytes = 1 }), 1 + 512);
+    assert_int_equal(estimate_prompt_typical(&m, &(struct estimate_parts){ .audio_bytes = 960000 }), 1920);    /* 128 kbit/s */
+}
+
 static void a_tokenizer_that_counts_more_raises_both_estimates_rounded_up(void **state)
 {
     const struct book_model opus = model(1000000, 27, 20), thrifty = model(1000000, 1, 2);
@@ -51,11 +62,11 @@ static void more_of_anything_never_means_fewer_tokens(void **state)
     for (int n = 0; n < 5000; n++) {
         const struct book_model m = model(dice_between(&d, 1000, 2000000), dice_between(&d, 1, 5000), 1000);
         struct estimate_parts p = { dice_between(&d, 0, 100000), dice_between(&d, 0, 20000), dice_between(&d, 0, 50),
-                                    dice_between(&d, 0, 50), dice_between(&d, 0, 5), false };
-        int64_t *const parts[] = { &p.text_bytes, &p.tool_bytes, &p.messages, &p.tools, &p.images };
+                                    dice_between(&d, 0, 50), dice_between(&d, 0, 5), dice_between(&d, 0, 100000), false };
+        int64_t *const parts[] = { &p.text_bytes, &p.tool_bytes, &p.messages, &p.tools, &p.images, &p.audio_bytes };
         const int64_t upper = estimate_prompt_upper(&m, &p), typical = estimate_prompt_typical(&m, &p);
 
-        *parts[n % 5] += dice_between(&d, 0, 1000);
+        *parts[n % 6] += dice_between(&d, 0, 1000);
         assert_true(estimate_prompt_upper(&m, &p) >= upper);
         assert_true(estimate_prompt_typical(&m, &p) >= typical);
     }
@@ -76,6 +87,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_upper_bound_is_bytes_and_template),
+        cmocka_unit_test(the_bound_of_audio_is_above_what_models_make_of_it_and_far_below_its_bytes),
         cmocka_unit_test(a_tokenizer_that_counts_more_raises_both_estimates_rounded_up),
         cmocka_unit_test(the_bound_is_never_above_the_context),
         cmocka_unit_test(more_of_anything_never_means_fewer_tokens),

@@ -195,7 +195,8 @@ struct chat {
 
     /* Facts for features and bounds, counted by parse (chat_add_* count what they can). */
     size_t n_messages, n_user_turns;
-    size_t text_bytes;                 /* of messages and of a response schema, as written (escapes only add) */
+    size_t text_bytes;                 /* of messages and of a response schema, as written (escapes only add); not of media */
+    size_t audio_bytes;                /* of audio that is in the body, without its base64. 0 with n_audio: it does not show */
     size_t tool_bytes;                 /* of the tools, as written */
     size_t n_images, n_audio, n_files; /* parts that are no text */
     bool cache_5m, cache_1h;           /* marks of that life are in the prompt: a write premium may come */

@@ -159,7 +159,6 @@ static bool parse_image(struct parse *p, struct span image)
     p->chat->n_images++;
     if (jval_type(url) != JTYPE_STRING || jval_raw(url).n == 0)
         return want(p, "image_url.url", "must be an https or data: URL");
-    p->chat->text_bytes += jval_raw(url).n;
     return true;
 }
 
@@ -188,7 +187,7 @@ static bool parse_part(struct parse *p, struct span part)
         const struct span data = jval_get(m[P_AUDIO], "data");
 
         p->chat->n_audio++;
-        p->chat->text_bytes += jval_raw(data).n;
+        p->chat->audio_bytes += jval_raw(data).n / 4 * 3;
         return jval_type(data) == JTYPE_STRING || want(p, "input_audio.data", "must be a base64 string");
     }
     if (jraw_is(type, "file")) {

@@ -146,7 +146,8 @@ void facts_fill(struct features *f, const struct chat *chat, int64_t max_cost_na
     f->parts = (struct estimate_parts){
         .text_bytes = (int64_t)chat->text_bytes, .tool_bytes = (int64_t)chat->tool_bytes,
         .messages = (int64_t)chat->n_messages, .tools = (int64_t)chat->n_tools, .images = (int64_t)chat->n_images,
-        .unbounded = chat->n_audio || chat->n_files,
+        .audio_bytes = (int64_t)chat->audio_bytes,
+        .unbounded = chat->unbounded || chat->n_files || (chat->n_audio && !chat->audio_bytes),
     };
     f->choices = chat->n;
     f->service_tier = chat->service_tier;

@@ -1,7 +1,7 @@
 """The main path: a call over HTTPS, its answer, its rows."""
 import unittest
 
-from house import House
+from house import House, book, policy
 
 
 class MainPath(unittest.TestCase):
@@ -39,6 +39,24 @@ class MainPath(unittest.TestCase):
             self.assertEqual(r.lines[-1], "data: [DONE]")
             self.assertEqual(r.lines[-2], ": x-tollgate-cost-usd=0.00002")
             self.assertFalse(any("usage" in e for e in r.events))
+
+    def test_inline_media_fit_a_limit_that_their_tokens_fit(self):
+        # Their base64 was bounded at a token a byte, audio at the whole window: both were over the bundled policy's 2 USD.
+        sees = {"mock/cheap": {"context": 1048576, "max_output": 65536, "modalities": ["text", "image", "audio"], "versions": [
+            {"from": "2020-01-01T00:00:00Z", "source": "made for a test", "input": "4", "output": "18"}]}}
+        steps = [{"name": "default", "steps": [{"model": "mock/cheap"}]}]
+        limits = {"cost_usd": "2.00", "output_tokens": 16384}
+        with House(book=book((), **sees), policy=policy(routes=steps, limits=limits)) as h:
+            megabyte = "QUJD" * 350000
+            for part in ({"type": "image_url", "image_url": {"url": "data:image/png;base64," + megabyte}},
+                         {"type": "input_audio", "input_audio": {"format": "mp3", "data": megabyte}}):
+                a = h.post({"model": "auto", "messages": [{"role": "user", "content": [part]}]})
+                self.assertEqual(a.status, 200, a.body[:300])
+            audio = h.sql("select amount_nano from reservations order by request_id desc limit 1")[0][0]
+            # (1,050,000 / 25 + 16 + 512) x 4 + 16,384 x 18 per million
+            self.assertEqual(audio, (42000 + 528) * 4000 + 16384 * 18000)
+            a = h.post({"model": "auto", "messages": [{"role": "user", "content": "x" * 600000}]})
+            self.assertEqual((a.status, a.error["code"]), (429, "insufficient_quota"))
 
 
 if __name__ == "__main__":
