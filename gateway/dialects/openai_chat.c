@@ -10,6 +10,7 @@
 
 #define TEXT_FOR_FEATURES_MAX 65536u      /* of one string with escapes */
 #define PLAIN_FOR_FEATURES_MAX 262144u    /* of one without */
+#define TOOLS_MAX 128                     /* functions and custom tools of one request, as OpenAI allows */
 
 struct parse {
     struct chat *chat;
@@ -347,7 +348,7 @@ static bool parse_tools(struct parse *p, struct span tools)
     if (!p->chat->tool_names || !p->chat->tool_schemas)
         return out_of_memory(p);
     for (struct jiter it = jiter_begin(tools); jiter_next(&it); i++) {
-        if (i == CHAT_TOOLS_MAX) {
+        if (i == TOOLS_MAX) {
             p->at[0] = '\0';
             return want(p, "tools", "must hold at most 128 tools");
         }
