@@ -1,7 +1,7 @@
 /* serve.c - the process: the housekeeper on the main thread (signals, reload, engines, admin), the workers beside it.
  *
- * Start: config, snapshot, ledger, workers, ready. SIGHUP builds a new snapshot and publishes it, or says why not and
- * keeps the old one. SIGTERM and SIGINT drain: no new connections, requests finish, at most limits.drain_ms; a second
+ * Start: config, claim of the ledger, snapshot with its engines, ledger, workers, ready. SIGHUP builds a new snapshot and
+ * publishes it, or says why not and keeps the old one. SIGTERM and SIGINT drain: no new connections, requests finish, at most limits.drain_ms; a second
  * one ends at once. Everything that must block is here or in the ledger's thread, never in a worker. */
 #include <event2/event.h>
 #include <event2/thread.h>
@@ -33,6 +33,7 @@ struct house {
     struct event *hup, *term, *intr, *look;
     struct admin *admin;
     int64_t drain_until_ms;
+    int claim;                /* the ledger's, until it is open; 0: none */
 };
 
 static void say_problems(const struct problems *ps)
@@ -208,14 +209,31 @@ static void raise_descriptors(void)
     }
 }
 
+/* Before the engines: who finds the ledger taken shall not have started them. Faults of the config are told by build. */
+static bool claim_ledger(struct house *h, struct problems *ps)
+{
+    struct problems ignored;
+    struct config *c;
+
+    problems_init(&ignored);
+    c = config_load(h->config_path, &ignored);
+    problems_free(&ignored);
+    if (c)
+        h->claim = ledger_claim(c->ledger_sqlite, ps);
+    config_free(c);
+    return h->claim >= 0;
+}
+
 static bool start_ledger(struct house *h, struct problems *ps)
 {
     const struct config *c = h->gw.snapshot->config;
     const struct ledger_options o = {
         .path = c->ledger_sqlite, .durability_power = c->durability_power, .keys = h->gw.keys,
         .budgets = h->gw.budgets, .book = { h->gw.snapshot->book_text, h->gw.snapshot->book_bytes },
+        .claim = h->claim,
     };
 
+    h->claim = 0;
     h->gw.ledger = ledger_open(&o, ps);
     if (!h->gw.ledger || !take_book(h, h->gw.snapshot))
         return false;
@@ -303,6 +321,8 @@ static bool start(struct house *h, struct problems *ps)
     h->parts.health = h->gw.health;
     if (!h->base || !h->gw.keys || !h->gw.budgets || !h->gw.health || !h->gw.tags || !h->parts.keyring)
         abort();
+    if (!claim_ledger(h, ps))
+        return false;
     h->gw.snapshot = build(h, ps);
     if (!h->gw.snapshot)
         return false;
@@ -322,6 +342,8 @@ static void free_house(struct house *h)
     free(h->gw.workers);
     admin_free(h->admin);
     reader_free(h->gw.reader);
+    if (h->claim > 0)
+        close(h->claim);
     if (h->gw.ledger)
         ledger_close(h->gw.ledger, LEDGER_GRACE_MS);
     snapshot_unref(h->gw.snapshot);

@@ -795,6 +795,11 @@ static bool make_ready(struct ledger *l, const struct ledger_options *o, struct 
     return true;
 }
 
+int ledger_claim(const char *path, struct problems *ps)
+{
+    return db_serve_lock(path, clock_wall_ms(), ps);
+}
+
 struct ledger *ledger_open(const struct ledger_options *o, struct problems *ps)
 {
     struct ledger *l = calloc(1, sizeof *l);
@@ -803,6 +808,8 @@ struct ledger *ledger_open(const struct ledger_options *o, struct problems *ps)
     ps->file = o->path;
     if (!l) {
         problem_error(ps, "", "there is no memory for the ledger");
+        if (o->claim)
+            close(o->claim);
         return NULL;
     }
     pthread_mutex_init(&l->lock, NULL);
@@ -820,7 +827,7 @@ struct ledger *ledger_open(const struct ledger_options *o, struct problems *ps)
     l->stats.healthy = true;
     l->retry_ms = RETRY_FIRST_MS;
 
-    l->serve_fd = db_serve_lock(o->path, l->now_ms(l->now_arg), ps);
+    l->serve_fd = o->claim ? o->claim : db_serve_lock(o->path, l->now_ms(l->now_arg), ps);
     if (l->serve_fd >= 0)
         l->store = store_open(o->path, o->durability_power, o->vfs, ps);
     if (!l->store || !make_ready(l, o, ps))

@@ -62,11 +62,15 @@ struct ledger_options {
     void *now_arg;
     size_t queue_max;              /* entries waiting; 0: 8192 */
     const char *vfs;               /* a test's own file layer; NULL: the system's */
+    int claim;                     /* of ledger_claim, taken over in any case; 0: ledger_open claims it */
 };
 
+/* Only one process may have a ledger open for serving: who takes it before starting anything else starts nothing in vain.
+ * A descriptor, to be closed where ledger_open is not reached; -1 with a problem when another process has it. */
+int ledger_claim(const char *path, struct problems *ps) __attribute__((warn_unused_result));
+
 /* Opens or makes the database, migrates it, closes what a killed process left open (each open reservation at its
- * upper bound, usage_source estimated), loads keys and budgets, starts the writer. Only one process may have a ledger
- * open for serving. NULL with a problem that says what to do. */
+ * upper bound, usage_source estimated), loads keys and budgets, starts the writer. NULL with a problem that says what to do. */
 struct ledger *ledger_open(const struct ledger_options *o, struct problems *ps);
 /* Commits what is queued, for at most grace_ms while the disk fails; stops the thread. All ports must be freed. */
 void ledger_close(struct ledger *l, int64_t grace_ms);

@@ -240,6 +240,26 @@ class Drain(unittest.TestCase):
             h.run("audit")
 
 
+class Second(unittest.TestCase):
+    def test_a_second_serve_on_a_ledger_ends_before_it_has_started_an_engine(self):
+        with House() as h:
+            engine = h.path("engine")
+            h.write("engine", "#!/bin/sh\ntouch %s.ran\nexec sleep 60\n" % engine)
+            os.chmod(engine, 0o755)
+            config = dict(h.config, providers={"local": {"dialect": "openai", "placement": "local", "engine": {"models": {
+                "tiny-flash": os.path.join(SOURCE, "engine/models/tiny-flash")}}}})
+            with open(h.path("second-policy.json"), "w") as f:
+                json.dump({"name": "second", "routes": [{"name": "default", "steps": [{"model": "local/tiny-flash"}]}]}, f)
+            shutil.copy(os.path.join(SOURCE, "pricing/prices.json"), h.path("second-prices.json"))
+            h.write("second.json", dict(config, policy="second-policy.json", prices="second-prices.json"))
+            p = subprocess.run([TOLLGATE, "serve", "--config", h.path("second.json")], capture_output=True, text=True,
+                               env=dict(h.env, TOLLGATE_ENGINE=engine), timeout=60)
+            self.assertEqual(p.returncode, 1)
+            self.assertIn("another tollgate serves with this ledger", p.stderr)
+            self.assertFalse(os.path.exists(engine + ".ran"))
+            self.assertEqual(h.chat().status, 200)
+
+
 class Engine(unittest.TestCase):
     """A real tollgate-engine as a child, and the mock as the next step."""
 
