@@ -12,11 +12,16 @@
  *  (3) OPEN and REQUEST_ONLY are the only entries that may be refused, at the door or when their commit fails. What
  *      settles (SETTLE, FINISH, a price book) leaves the queue by being written, or with the process.
  *  (4) The queue is bounded: opens by queue_max, settlements by the opens that went before them.
- *  (5) Only the writer thread touches `store`, `kept` and what stands under "writer thread" below.
+ *  (5) A settlement that finds the OPEN of its request still in the queue is written with it, as one: what would be changed
+ *      at once is then written in its last form. Only of a first attempt: the settlement of an earlier one could still
+ *      linger, and a finished request is not looked at after a kill.
+ *  (6) Only the writer thread touches `store`, `kept` and what stands under "writer thread" below.
  *
  * Time: an open is committed at once, with all the opens that are queued by then, while few come. In a crowd (the last
- * commit had CROWD opens) it gathers others for at most GATHER_US: pages are written whole, so a commit of 16 costs little
- * more than one of 4, and the upstream is at work meanwhile. A settlement that nobody waits for may linger for LINGER_MS: it touches three
+ * commit found CROWD opens) the upstream's latency is used: an open may wait GATHER_US for its settlement, and is then
+ * written with it, once instead of twice, and for company, since pages are written whole. An open that has its settlement
+ * has an answer that waits: it is due after SETTLED_US, or with SETTLED_ENOUGH others. When the first piece of a stream
+ * waits, ledger_hurry ends the gathering. A settlement that nobody waits for may linger for LINGER_MS: it touches three
  * times as many pages as an open, each of which a commit writes to the log whole.
  *
  * A failing disk: the commit is rolled back, its opens are told, its settlements go to `kept`; the ledger is unhealthy
@@ -42,9 +47,12 @@
 #define QUEUE_MAX 8192
 #define BATCH_MAX 256          /* rows a commit: longer transactions only add to the wait of those inside */
 #define BATCH_ENOUGH 64        /* settlements that are worth a commit at once */
-#define CROWD 3                /* opens in one commit: more are sure to come */
-#define GATHER_US 300
-#define GATHER_ENOUGH 32
+#define CROWD 3                /* opens at one commit: more are sure to come */
+#define GATHER_US 2000
+#define OPENS_ENOUGH 128
+#define SETTLED_US 400         /* 200 and 12 cost 1.5 us more a request, 600 and 24 save 0.5 */
+#define SETTLED_ENOUGH 16
+#define YOUNG 1024             /* chains; some 30 opens wait at 20,000 a second */
 #define LINGER_MS 10           /* for company; what a kill may turn from its true cost into its upper bound */
 #define TICK_MS 250            /* how often keys and budgets changed by another process are looked for */
 #define RETRY_FIRST_MS 100
@@ -62,6 +70,10 @@ struct node {
     struct ledger_port *port;      /* holds a reference; NULL: nobody waits */
     uint64_t ticket;
     enum ledger_rc rc;
+    uint64_t serial;               /* of the submission */
+    int64_t queued_us;             /* of an open */
+    struct node *settlement;       /* of an OPEN, keeps (5); owned */
+    struct node *next_young;
     struct store_entry e;          /* its spans point into `text` */
     char text[];
 };
@@ -83,9 +95,12 @@ struct ledger {
     pthread_mutex_t lock;          /* guards this group */
     pthread_cond_t wake;           /* of the writer, by the monotonic clock */
     struct list opens, settlements;
+    struct node *young[YOUNG];     /* the opens of first attempts, chained by id */
+    size_t settled, unsettled;     /* of those: with their settlement, without it */
+    int64_t first_settled_us;      /* when the settled ones began to gather */
+    bool hurry;                    /* an answer waits for an open */
     size_t urgent;                 /* of the settlements: somebody waits */
     int64_t oldest_ms;             /* when the settlements began to gather, monotonic */
-    int64_t first_open_us;         /* when the opens did */
     size_t last_opens;             /* of the last commit */
     bool stop;
     struct ledger_stats stats;     /* healthy is here */
@@ -213,6 +228,8 @@ static void give_back(struct list *nodes, enum ledger_rc rc)
 
         while ((n = list_take(nodes)) != NULL) {
             n->rc = rc;
+            free(n->settlement);
+            n->settlement = NULL;
             list_add(n->port == p ? &same : &rest, n);
         }
         *nodes = rest;
@@ -356,11 +373,74 @@ static enum ledger_rc at_the_door(struct ledger *l, const struct store_entry *e)
     return rc;
 }
 
+/* The chain that the OPEN of this request would be in. Ids end in random characters. */
+static struct node **young_chain(struct ledger *l, struct span id)
+{
+    uint32_t h = 2166136261u;
+
+    for (size_t i = id.n > 8 ? id.n - 8 : 0; i < id.n; i++)
+        h = (h ^ (uint8_t)id.p[i]) * 16777619u;
+    return &l->young[(h ^ h >> 16) % YOUNG];
+}
+
+static bool is_young(const struct node *n)
+{
+    return !n->e.is_book && n->e.kind == LEDGER_OPEN && n->e.attempt.n == 1;
+}
+
+/* An open joins the queue. Locked. */
+static void add_open(struct ledger *l, struct node *n)
+{
+    n->queued_us = clock_mono_us();
+    list_add(&l->opens, n);
+    if (is_young(n)) {
+        struct node **chain = young_chain(l, n->e.request.id);
+
+        n->next_young = *chain;
+        *chain = n;
+        l->unsettled++;
+    }
+}
+
+/* It leaves the queue. Locked. */
+static void forget_young(struct ledger *l, struct node *n)
+{
+    struct node **p = young_chain(l, n->e.request.id);
+
+    while (*p != n)
+        p = &(*p)->next_young;
+    *p = n->next_young;
+    if (n->settlement)
+        l->settled--;
+    else
+        l->unsettled--;
+}
+
+/* Gives the settlement to its open, if that is still here, keeps (5). Locked. */
+static bool settle_at_once(struct ledger *l, struct node *n)
+{
+    struct node *open;
+
+    if (n->port || n->e.kind != LEDGER_SETTLE || n->e.attempt.n != 1)
+        return false;
+    open = *young_chain(l, n->e.request.id);
+    while (open && !span_eq(open->e.request.id, n->e.request.id))
+        open = open->next_young;
+    if (!open || open->settlement)
+        return false;
+    open->settlement = n;
+    l->stats.settled_at_once++;
+    l->unsettled--;
+    if (l->settled++ == 0)
+        l->first_settled_us = clock_mono_us();
+    return true;
+}
+
 /* Takes over `n`; frees it when it is refused. */
 static enum ledger_rc enqueue(struct ledger *l, struct node *n, struct ledger_port *port)
 {
-    struct list *queue = settles(&n->e) ? &l->settlements : &l->opens;
     enum ledger_rc rc;
+    bool wake;                     /* the writer sleeps until opens or settlements are due, see there */
 
     pthread_mutex_lock(&l->lock);
     rc = at_the_door(l, &n->e);
@@ -373,20 +453,22 @@ static enum ledger_rc enqueue(struct ledger *l, struct node *n, struct ledger_po
         atomic_fetch_add(&port->refs, 1);
         n->port = port;
     }
-    list_add(queue, n);
-    if (queue == &l->opens && queue->n == 1)
-        l->first_open_us = clock_mono_us();
-    if (queue == &l->settlements) {
+    n->serial = l->stats.entries++;
+    if (!settles(&n->e)) {
+        add_open(l, n);
+        wake = l->opens.n == 1 || l->opens.n == OPENS_ENOUGH;
+    } else if (settle_at_once(l, n)) {
+        wake = l->settled == 1 || l->settled == SETTLED_ENOUGH || l->unsettled == 0;
+    } else {
+        list_add(&l->settlements, n);
         l->urgent += port != NULL;
-        if (queue->n == 1)
+        if (l->settlements.n == 1)
             l->oldest_ms = clock_mono_ms();
+        wake = l->settlements.n == 1 || (port && l->urgent == 1) || l->settlements.n == BATCH_ENOUGH;
     }
-    l->stats.entries++;
-    /* The writer sleeps only while there are no opens, nothing urgent, and too few settlements. */
-    if (queue->n == 1 || (queue == &l->opens && queue->n == GATHER_ENOUGH) ||
-        (queue == &l->settlements && ((port && l->urgent == 1) || queue->n == BATCH_ENOUGH)))
-        pthread_cond_signal(&l->wake);
     pthread_mutex_unlock(&l->lock);
+    if (wake)                      /* not within the lock: it would wake up only to wait for that */
+        pthread_cond_signal(&l->wake);
     return LEDGER_OK;
 }
 
@@ -423,6 +505,18 @@ enum ledger_rc ledger_use_book(struct ledger *l, struct span book, char digest[6
     memcpy(digest, copy.digest, sizeof copy.digest);
     n = node_new(&copy);
     return n ? enqueue(l, n, NULL) : LEDGER_NOMEM;
+}
+
+void ledger_hurry(struct ledger *l)
+{
+    bool wake;
+
+    pthread_mutex_lock(&l->lock);
+    wake = !l->hurry && l->opens.n;
+    l->hurry = l->opens.n > 0;
+    pthread_mutex_unlock(&l->lock);
+    if (wake)
+        pthread_cond_signal(&l->wake);
 }
 
 void ledger_stats(struct ledger *l, struct ledger_stats *out)
@@ -465,13 +559,29 @@ static enum store_rc write_list(struct ledger *l, const struct list *batch, cons
     enum store_rc rc = store_begin(l->store);
 
     for (const struct node *n = batch->head; n && rc == STORE_OK; n = n->next) {
-        rc = store_apply(l->store, &n->e);
+        rc = n->settlement ? store_apply_whole(l->store, &n->e, &n->settlement->e) : store_apply(l->store, &n->e);
         if (rc == STORE_BAD)
             *bad = n;
     }
     if (rc == STORE_OK)
         rc = store_commit(l->store);
     return rc;
+}
+
+/* Settlements stand behind their opens again, each an entry of its own. */
+static void part(struct list *batch)
+{
+    struct list parted = { 0 };
+    struct node *n, *settlement;
+
+    while ((n = list_take(batch)) != NULL) {
+        settlement = n->settlement;
+        n->settlement = NULL;
+        list_add(&parted, n);
+        if (settlement)
+            list_add(&parted, settlement);
+    }
+    *batch = parted;
 }
 
 /* The entry that breaks a constraint leaves the list: it would block all behind it for ever. A bug of ours, said
@@ -494,6 +604,7 @@ static void keep_settlements(struct ledger *l, struct list *batch)
     struct list kept = { 0 }, refused = { 0 };
     struct node *n;
 
+    part(batch);
     while ((n = list_take(batch)) != NULL)
         list_add(may_be_refused(&n->e) ? &refused : &kept, n);
     give_back(&refused, LEDGER_DOWN);
@@ -513,7 +624,10 @@ static bool commit_list(struct ledger *l, struct list *batch)
     while ((rc = write_list(l, batch, &bad)) == STORE_BAD && bad) {
         snprintf(error, sizeof error, "%s", store_error(l->store));
         store_rollback(l->store);
-        drop_bad(batch, bad, error);
+        if (bad->settlement)
+            part(batch);           /* which of the two is it? */
+        else
+            drop_bad(batch, bad, error);
         bad = NULL;
     }
     if (rc != STORE_OK) {
@@ -540,20 +654,47 @@ static bool settlements_due(const struct ledger *l, int64_t now)
     return l->settlements.n && (l->stop || l->urgent || l->settlements.n >= BATCH_ENOUGH || now >= l->oldest_ms + LINGER_MS);
 }
 
-/* Opens are due at once, or in a crowd when enough have gathered. Locked. */
-static bool opens_due(const struct ledger *l, int64_t now_us)
+/* All opens are due: few come, many have gathered, the first has waited for long, or an answer waits. Locked. */
+static bool all_opens_due(const struct ledger *l, int64_t now_us)
 {
-    return l->opens.n && (l->stop || l->last_opens < CROWD || l->opens.n >= GATHER_ENOUGH ||
-                          now_us >= l->first_open_us + GATHER_US);
+    return l->opens.n && (l->stop || l->hurry || l->last_opens < CROWD || l->unsettled == 0 || l->opens.n >= OPENS_ENOUGH ||
+                          now_us >= l->opens.head->queued_us + GATHER_US);
 }
 
-/* Moves entries until the batch has `room`. */
-static void take(struct list *batch, struct list *from, size_t room)
+/* Those that have their settlement are. Locked. */
+static bool settled_due(const struct ledger *l, int64_t now_us)
 {
+    return l->settled >= SETTLED_ENOUGH || (l->settled && now_us >= l->first_settled_us + SETTLED_US);
+}
+
+/* Moves opens until the batch has `room`; not `all`: those that wait for their settlement stay. Locked. */
+static void take_opens(struct ledger *l, struct list *batch, size_t room, bool all)
+{
+    struct list rest = { 0 };
     struct node *n;
 
-    while (batch->n < room && (n = list_take(from)) != NULL)
+    while (batch->n < room && (n = list_take(&l->opens)) != NULL) {
+        if (!all && is_young(n) && !n->settlement) {
+            list_add(&rest, n);
+            continue;
+        }
+        if (is_young(n))
+            forget_young(l, n);
         list_add(batch, n);
+    }
+    list_join(&rest, &l->opens);
+    l->opens = rest;
+}
+
+/* Settlements whose opens are not behind them in the batch or later, keeps (1). Locked. */
+static void take_settlements(struct ledger *l, struct list *batch)
+{
+    while (batch->n < BATCH_MAX && l->settlements.head &&
+           (!l->opens.head || l->settlements.head->serial < l->opens.head->serial)) {
+        l->urgent -= l->settlements.head->port != NULL;
+        list_add(batch, list_take(&l->settlements));
+    }
+    l->oldest_ms = clock_mono_ms();    /* of what is left, if any: it came in just now */
 }
 
 /* What the next commit writes, up to BATCH_MAX: the kept ones; the opens; the settlements if they are due, which have
@@ -562,24 +703,23 @@ static struct list take_batch(struct ledger *l)
 {
     struct list batch = { 0 };
     size_t before;
-    bool due;
+    bool due, all;
 
-    take(&batch, &l->kept, BATCH_MAX);
+    while (batch.n < BATCH_MAX && l->kept.head)
+        list_add(&batch, list_take(&l->kept));
     atomic_store(&l->n_kept, l->kept.n);
     pthread_mutex_lock(&l->lock);
     before = l->opens.n;
     due = !l->kept.head && settlements_due(l, clock_mono_ms());    /* all the kept ones first, keeps (1) */
-    take(&batch, &l->opens, due ? batch.n + (BATCH_MAX - batch.n) / 2 : BATCH_MAX);
-    if (due) {
-        while (batch.n < BATCH_MAX && l->settlements.head) {
-            l->urgent -= l->settlements.head->port != NULL;
-            list_add(&batch, list_take(&l->settlements));
-        }
-        l->oldest_ms = clock_mono_ms();    /* of what is left, if any: it came in just now */
-    }
-    take(&batch, &l->opens, BATCH_MAX);
+    all = due || all_opens_due(l, clock_mono_us());
+    take_opens(l, &batch, due ? batch.n + (BATCH_MAX - batch.n) / 2 : BATCH_MAX, all);
+    if (due)
+        take_settlements(l, &batch);
+    take_opens(l, &batch, BATCH_MAX, all);
     if (before > l->opens.n)
-        l->last_opens = before - l->opens.n;
+        l->last_opens = before;
+    l->first_settled_us = clock_mono_us();
+    l->hurry = false;
     pthread_mutex_unlock(&l->lock);
     return batch;
 }
@@ -600,10 +740,12 @@ static bool wait_for_work(struct ledger *l)
     for (;;) {
         int64_t now_us = clock_mono_us(), until_us = l->next_tick_ms * 1000;
 
-        if (l->stop || opens_due(l, now_us) || settlements_due(l, now_us / 1000) || now_us >= until_us)
+        if (l->stop || all_opens_due(l, now_us) || settled_due(l, now_us) || settlements_due(l, now_us / 1000) || now_us >= until_us)
             break;
-        if (l->opens.n && l->first_open_us + GATHER_US < until_us)
-            until_us = l->first_open_us + GATHER_US;
+        if (l->opens.n && l->opens.head->queued_us + GATHER_US < until_us)
+            until_us = l->opens.head->queued_us + GATHER_US;
+        if (l->settled && l->first_settled_us + SETTLED_US < until_us)
+            until_us = l->first_settled_us + SETTLED_US;
         if (l->settlements.n && (l->oldest_ms + LINGER_MS) * 1000 < until_us)
             until_us = (l->oldest_ms + LINGER_MS) * 1000;
         wait_until(l, until_us);
@@ -652,7 +794,7 @@ static bool try_again(struct ledger *l)
     bool well;
 
     pthread_mutex_lock(&l->lock);
-    list_join(&batch, &l->opens);    /* from before the door was shut: told at once; a price book is kept */
+    take_opens(l, &batch, SIZE_MAX, true);    /* from before the door was shut: told at once; a price book is kept */
     pthread_mutex_unlock(&l->lock);
     keep_settlements(l, &batch);
 
@@ -877,6 +1019,7 @@ void ledger_close(struct ledger *l, int64_t grace_ms)
     pthread_mutex_unlock(&l->checkpoint_lock);
     pthread_join(l->checkpointer, NULL);
 
+    part(&l->opens);
     list_join(&l->kept, &l->opens);
     list_join(&l->kept, &l->settlements);
     lost = l->kept.n;

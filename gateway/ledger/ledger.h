@@ -1,4 +1,4 @@
-/* ledger.h - the seam between the gateway and its book-keeping. Eight functions; SQLite behind them now.
+/* ledger.h - the seam between the gateway and its book-keeping. Nine functions; SQLite behind them now.
  *
  * Workers submit entries; one writer thread owns the database and commits all that is queued in one transaction; each
  * entry that asked for it comes back as a ticket on the worker's own port. Two things are promised:
@@ -79,6 +79,9 @@ void ledger_close(struct ledger *l, int64_t grace_ms);
 enum ledger_rc ledger_submit(struct ledger *l, struct ledger_port *port, const struct ledger_entry *e)
     __attribute__((warn_unused_result));
 
+/* An answer waits for its OPEN: what is queued is committed without gathering more. Any thread. */
+void ledger_hurry(struct ledger *l);
+
 /* Keeps a price book (whole, by digest) before any row that names it; digest[65] is its SHA-256 in hex, for
  * row_price_version. Commits at the latest with the next entry submitted after it. */
 enum ledger_rc ledger_use_book(struct ledger *l, struct span book, char digest[65])
@@ -88,6 +91,7 @@ struct ledger_stats {
     bool healthy;                  /* for /readyz: false while the disk fails */
     char error[160];               /* the last failure, "" when none */
     size_t queued;                 /* entries waiting now */
+    uint64_t settled_at_once;      /* settlements that found their OPEN still waiting: both were written as one */
     uint64_t entries, commits, failures, refused_full, refused_down, checkpoints;
     uint64_t commit_us_sum, commit_us_max;
     uint64_t writer_cpu_us;        /* processor time of the writer thread since the start */

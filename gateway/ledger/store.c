@@ -46,8 +46,8 @@ static const char *const statement_sql[STATEMENTS] = {
                     " price_version, priced_ms, cost_nano, over_reserved)"
                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)"
                     " ON CONFLICT DO NOTHING",
-    [PUT_RESERVATION] = "INSERT INTO reservations (request_id, n, scope, amount_nano, state, opened_ms, bound)"
-                        " VALUES (?1, ?2, ?3, ?4, 'open', ?5, ?6) ON CONFLICT DO NOTHING",
+    [PUT_RESERVATION] = "INSERT INTO reservations (request_id, n, scope, amount_nano, state, opened_ms, bound, closed_ms)"
+                        " VALUES (?1, ?2, ?3, ?4, ?7, ?5, ?6, ?8) ON CONFLICT DO NOTHING",
     [CLOSE_RESERVATION] = "UPDATE reservations SET state = ?3, closed_ms = ?4, bound = NULL"
                           " WHERE request_id = ?1 AND n = ?2 AND scope = ?5 AND state = 'open'",
     [PUT_BOOK] = "INSERT INTO prices (digest, used_ms, text) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
@@ -382,7 +382,9 @@ static enum store_rc put_attempt(struct store *s, const struct row_request *q, c
     return rc;
 }
 
-static enum store_rc put_reservation(struct store *s, const struct store_entry *e, const char *scope, struct span bound)
+/* `bound` of an open one; closed_ms of one that is closed as soon as it is written, -1 of others. */
+static enum store_rc put_reservation(struct store *s, const struct store_entry *e, const char *scope, const char *state,
+                                     struct span bound, int64_t closed_ms)
 {
     sqlite3_stmt *st = s->st[PUT_RESERVATION];
 
@@ -395,6 +397,8 @@ static enum store_rc put_reservation(struct store *s, const struct store_entry *
         db_bind_span(st, 6, bound);
     else
         sqlite3_bind_null(st, 6);
+    db_bind_str(st, 7, state);
+    bind_time(st, 8, closed_ms);
     return run(s, PUT_RESERVATION);
 }
 
@@ -407,9 +411,9 @@ static enum store_rc open_entry(struct store *s, const struct store_entry *e)
     if (rc == STORE_OK && !buf_ok(&s->text))
         rc = STORE_DISK;
     if (rc == STORE_OK)            /* the first row alone keeps the bound */
-        rc = put_reservation(s, e, e->n_scopes ? e->scopes[0] : "none", buf_span(&s->text));
+        rc = put_reservation(s, e, e->n_scopes ? e->scopes[0] : "none", "open", buf_span(&s->text), -1);
     for (int i = 1; i < e->n_scopes && rc == STORE_OK; i++)
-        rc = put_reservation(s, e, e->scopes[i], SPAN_NONE);
+        rc = put_reservation(s, e, e->scopes[i], "open", SPAN_NONE, -1);
     return rc;
 }
 
@@ -482,6 +486,18 @@ enum store_rc store_apply(struct store *s, const struct store_entry *e)
         return put_request(s, &e->request, true);
     }
     return STORE_BAD;
+}
+
+enum store_rc store_apply_whole(struct store *s, const struct store_entry *open, const struct store_entry *settle)
+{
+    const char *state = closed_state(&settle->attempt);
+    enum store_rc rc = put_request(s, &settle->request, settle->finish);
+
+    if (rc == STORE_OK)
+        rc = put_reservation(s, open, open->n_scopes ? open->scopes[0] : "none", state, SPAN_NONE, settle->opened_ms);
+    for (int i = 1; i < open->n_scopes && rc == STORE_OK; i++)
+        rc = put_reservation(s, open, open->scopes[i], state, SPAN_NONE, settle->opened_ms);
+    return rc == STORE_OK ? put_attempt(s, &settle->request, &settle->attempt) : rc;
 }
 
 /* ---- after a kill ---- */

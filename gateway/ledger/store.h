@@ -37,6 +37,8 @@ void store_close(struct store *s);
 
 enum store_rc store_begin(struct store *s);
 enum store_rc store_apply(struct store *s, const struct store_entry *e);
+/* An OPEN of a first attempt and its SETTLE as one: the rows as both would leave them, each written once. */
+enum store_rc store_apply_whole(struct store *s, const struct store_entry *open, const struct store_entry *settle);
 enum store_rc store_commit(struct store *s);        /* rollups first, in the same transaction */
 void store_rollback(struct store *s);
 const char *store_error(struct store *s);           /* of the last failure */

@@ -25,7 +25,7 @@ struct worker {
     unsigned seed;
     uint64_t serial;
     struct sample slots[SLOTS];
-    int phase[SLOTS];          /* 0 free, 1 opening, 2 open, 3 settling */
+    int phase[SLOTS];          /* 0 free, 1 opening, 2 open, 3 settling, 4 opening and settled */
 };
 
 static void say(int pipe, char what, const char *id)
@@ -44,7 +44,7 @@ static void on_ticket(void *arg, uint64_t ticket, enum ledger_rc rc)
 
     if (rc != LEDGER_OK)
         _exit(3);
-    say(w->pipe, w->phase[i] == 1 ? 'O' : 'S', w->slots[i].id);
+    say(w->pipe, w->phase[i] == 3 ? 'S' : 'O', w->slots[i].id);
     w->phase[i] = w->phase[i] == 1 ? 2 : 0;
 }
 
@@ -58,6 +58,10 @@ static void step(struct worker *w, size_t i)
         sample_init(&mine, &w->slots[i], (uint64_t)w->index << 32 | w->serial++);
         rc = sample_open(&mine, &w->slots[i], i + 1);
         w->phase[i] = 1;
+        if (rc == LEDGER_OK && rand_r(&w->seed) % 2) {    /* at once, perhaps before its open is written */
+            rc = sample_settle(&mine, &w->slots[i], 0);
+            w->phase[i] = 4;
+        }
     } else if (w->phase[i] == 2) {
         rc = sample_settle(&mine, &w->slots[i], i + 1);
         w->phase[i] = 3;

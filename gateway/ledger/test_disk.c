@@ -152,6 +152,42 @@ static void an_attempt_made_although_its_open_failed_is_recorded(void **state)
     assert_string_equal(fixture_audit(f, &r), "");
 }
 
+static void a_settlement_that_was_to_be_written_with_its_failing_open_is_recorded(void **state)
+{
+    struct fixture *f = *state;
+    struct ledger_stats st;
+    struct sample first, s;
+    struct audit_result r;
+    sqlite3 *other = NULL;
+
+    fixture_open(f);
+    assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
+    sqlite3_busy_timeout(other, 10000);
+    assert_true(db_exec(other, "BEGIN IMMEDIATE"));    /* the writer waits while the two meet in the queue */
+    sample_init(f, &first, 1);
+    assert_int_equal(sample_open(f, &first, 1), LEDGER_OK);
+    for (st.queued = 1; st.queued;)
+        ledger_stats(f->l, &st);
+    sample_init(f, &s, 2);
+    assert_int_equal(sample_open(f, &s, 2), LEDGER_OK);
+    assert_int_equal(sample_settle(f, &s, 0), LEDGER_OK);
+    ledger_stats(f->l, &st);
+    assert_int_equal(st.settled_at_once, 1);
+    faulty_arm(1, FAULT_FULL, true);
+    assert_true(db_exec(other, "COMMIT"));
+    sqlite3_close(other);
+    fixture_wait(f, 2);
+    assert_int_equal(f->back_rc[1], LEDGER_DOWN);
+    budget_release(f->budgets, &first.hold);
+    faulty_arm(0, FAULT_FULL, false);
+    wait_for_health(f, true);
+    fixture_close(f);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM requests WHERE status = 200 AND cost_nano = 20000"), 1);
+    fixture_open(f);
+    fixture_close(f);
+    assert_string_equal(fixture_audit(f, &r), "");
+}
+
 static void closing_while_the_disk_fails_ends_in_time_and_the_next_start_charges_the_bound(void **state)
 {
     struct fixture *f = *state;
@@ -237,6 +273,7 @@ int main(void)
         T(only_with_durability_power_a_ticket_waits_for_a_sync),
         T(it_recovers_also_when_nothing_waits),
         T(an_attempt_made_although_its_open_failed_is_recorded),
+        T(a_settlement_that_was_to_be_written_with_its_failing_open_is_recorded),
         T(closing_while_the_disk_fails_ends_in_time_and_the_next_start_charges_the_bound),
         T(every_nth_write_may_fail_once),
     };

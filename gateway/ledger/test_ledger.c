@@ -286,6 +286,98 @@ static void an_entry_that_breaks_a_constraint_does_not_block_the_others(void **s
     assert_int_equal(fixture_int(f, "SELECT sum(cost_nano) FROM attempts"), WORST_NANO + USUAL_NANO);
 }
 
+/* Another process's lock, for which the writer waits; ended by let_go. */
+static sqlite3 *hold_the_writer(struct fixture *f, struct sample *first)
+{
+    sqlite3 *other = NULL;
+
+    assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
+    sqlite3_busy_timeout(other, 10000);                /* the writer may be at its housekeeping */
+    assert_true(db_exec(other, "BEGIN IMMEDIATE"));
+    sample_init(f, first, 999);
+    assert_int_equal(sample_open(f, first, 999), LEDGER_OK);
+    for (struct ledger_stats st = { .queued = 1 }; st.queued;)    /* until the writer has it in hand */
+        ledger_stats(f->l, &st);
+    return other;
+}
+
+static void let_go(sqlite3 *other)
+{
+    assert_true(db_exec(other, "COMMIT"));
+    sqlite3_close(other);
+}
+
+static void a_settlement_that_finds_its_open_in_the_queue_leaves_the_same_rows(void **state)
+{
+    struct fixture *f = *state;
+    const struct budget_row rows[] = { { "team:search", BUDGET_DAY, 1000000 }, { "key:key_000000000001", BUDGET_TOTAL, 900000 } };
+    struct sample first, s[3];
+    struct ledger_stats st;
+    struct audit_result r;
+    sqlite3 *other;
+
+    fixture_open(f);
+    other = hold_the_writer(f, &first);
+    for (uint64_t i = 0; i < 3; i++) {
+        if (i == 2)
+            assert_true(budgets_publish(f->budgets, rows, 2));
+        sample_init(f, &s[i], i);
+        assert_int_equal(sample_open(f, &s[i], 10 + i), LEDGER_OK);
+    }
+    for (int i = 2; i >= 1; i--)
+        assert_int_equal(sample_settle(f, &s[i], 0), LEDGER_OK);
+    ledger_stats(f->l, &st);
+    assert_int_equal(st.settled_at_once, 2);
+    let_go(other);
+    fixture_wait(f, 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(f->back_rc[i], LEDGER_OK);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM requests WHERE status IS NULL"), 2);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM requests WHERE status = 200 AND attempts = 1 AND cost_nano = 20000 AND"
+                                 " model = 'm' AND provider = 'p' AND first_byte_ms = 3 AND total_ms = 7"), 2);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM attempts WHERE input = 10 AND output = 5 AND usage_source = 'reported' AND"
+                                 " verdict = 'accepted' AND over_reserved = 0 AND cost_nano = 20000"), 2);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM reservations WHERE state = 'settled' AND closed_ms IS NOT NULL AND bound"
+                                 " IS NULL AND amount_nano = (SELECT max(amount_nano) FROM reservations)"), 3);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM reservations WHERE state = 'open' AND bound IS NOT NULL"), 2);
+    assert_int_equal(sample_settle(f, &s[0], 0), LEDGER_OK);
+    assert_int_equal(sample_settle(f, &first, 0), LEDGER_OK);
+    fixture_close(f);
+    assert_string_equal(fixture_audit(f, &r), "");
+    assert_int_equal(r.attempts, 4);
+    assert_int_equal(fixture_int(f, "SELECT count(*) FROM requests WHERE status IS NULL"), 0);
+}
+
+static void a_pair_that_breaks_a_constraint_loses_only_the_entry_that_does(void **state)
+{
+    struct fixture *f = *state;
+    struct sample first, bad, good;
+    struct audit_result r;
+    sqlite3 *other;
+
+    fixture_open(f);
+    other = hold_the_writer(f, &first);
+    sample_init(f, &bad, 1);
+    sample_init(f, &good, 2);
+    assert_int_equal(sample_open(f, &bad, 1), LEDGER_OK);
+    assert_int_equal(sample_open(f, &good, 2), LEDGER_OK);
+    bad.a.usage.reasoning = -1;
+    struct ledger_entry e = { LEDGER_SETTLE, 0, &bad.q, &bad.a, NULL, true };
+    assert_int_equal(ledger_submit(f->l, f->port, &e), LEDGER_OK);
+    budget_release(f->budgets, &bad.hold);
+    assert_int_equal(sample_settle(f, &good, 0), LEDGER_OK);
+    assert_int_equal(sample_settle(f, &first, 0), LEDGER_OK);
+    let_go(other);
+    fixture_wait(f, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(f->back_rc[i], LEDGER_OK);
+    fixture_close(f);
+    fixture_open(f);               /* the next start closes the open of the bad one at its bound */
+    fixture_close(f);
+    assert_string_equal(fixture_audit(f, &r), "");
+    assert_int_equal(fixture_int(f, "SELECT sum(cost_nano) FROM attempts"), WORST_NANO + 2 * USUAL_NANO);
+}
+
 static void a_full_queue_refuses_opens_and_takes_settlements(void **state)
 {
     struct fixture *f = *state;
@@ -416,6 +508,8 @@ int main(void)
         T(text_of_callers_stays_data),
         T(tags_that_are_no_json_do_no_harm),
         T(an_entry_that_breaks_a_constraint_does_not_block_the_others),
+        T(a_settlement_that_finds_its_open_in_the_queue_leaves_the_same_rows),
+        T(a_pair_that_breaks_a_constraint_loses_only_the_entry_that_does),
         T(a_full_queue_refuses_opens_and_takes_settlements),
         T(a_second_serve_on_the_same_ledger_is_refused),
         T(a_change_by_a_command_is_heeded_within_a_second),

@@ -187,8 +187,10 @@ void reply_pump(struct request *r)
 void reply_commit(struct request *r)
 {
     r->committed = true;
-    if (r->opens_pending > 0)
+    if (r->opens_pending > 0) {
         attempt_pause(&r->attempt, PAUSE_LEDGER);
+        ledger_hurry(r->worker->gw->ledger);
+    }
     reply_pump(r);
 }
 
