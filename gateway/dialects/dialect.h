@@ -68,6 +68,7 @@ struct request_out {
     size_t n_pieces;
     struct notes notes;
     struct names names;
+    bool one_call;                     /* parallel calls are forbidden and the host cannot be told: set draft.one_call */
     struct fault *fault;
 };
 
@@ -118,8 +119,12 @@ struct dialect {
     /* The body of an HTTP error. `scanned`: it is valid JSON; else it is text, HTML or nothing. */
     void (*read_error)(struct draft *d, struct span body, bool scanned);
 
-    /* Same dialect: one event as it came (`raw` whole, `json` its data within it), after read_event. */
-    enum relay (*relay)(const struct chat *chat, struct span raw, struct span json, struct buf *out, struct buf *terminal);
+    /* Same dialect: one event as it came (`raw` whole, `json` its data within it), after read_event. `begun`: an event of this
+     * answer has gone to `out` before (Gemini's array has commas). */
+    enum relay (*relay)(const struct chat *chat, struct span raw, struct span json, bool begun, struct buf *out,
+                        struct buf *terminal);
+    /* What closes a relayed stream that has ended well, behind its last event; static, "" for nothing. May be NULL: nothing. */
+    const char *(*relay_end)(const struct chat *chat);
 
     /* The caller's side of another dialect's answer. NULL: no memory. `writer` members are filled in. */
     struct writer *(*writer_new)(const struct reply_info *info, struct buf *out);
@@ -132,9 +137,11 @@ struct dialect {
     /* Faults. The status may be the dialect's own for it (Responses: budget 400; Anthropic: overload 529). */
     int (*fault_status)(const struct fault *f);
     void (*write_fault)(const struct fault *f, struct span request_id, struct buf *out);
-    /* After a stream has begun: the event (SSE framing included) that tells of the failure. */
-    void (*write_stream_fault)(const struct fault *f, struct span request_id, const struct chat *chat, struct buf *out);
-    const char *keepalive;             /* bytes that keep a stream's reader alive; NULL: this form has none */
+    /* After a stream's head has gone: the event (SSE framing included) that tells of the failure. `begun`: events have gone too. */
+    void (*write_stream_fault)(const struct fault *f, struct span request_id, const struct chat *chat, bool begun,
+                               struct buf *out);
+    const char *keepalive;             /* bytes that keep a stream's reader alive; NULL: this form has none. A chat with
+                                        * stream_array has none, and no room for comments */
 };
 
 /* By id; those that are not there yet are NULL. */

@@ -1,0 +1,36 @@
+/* gemini.h - the Gemini dialect: generateContent, streamGenerateContent as server-sent events or as one JSON array. Wire facts:
+ * wire/gemini-generate, and the types of Google's own client library (@google/genai 2.32).
+ *
+ * The model, the method and with it `stream` and `stream_array` are in the path and its query (no alt=sse: the array); the
+ * gateway sets them before parse. A provider is always asked for alt=sse. Its stream has no terminal event: the end of the
+ * body is the end. read_event sets draft.ended with the finish reason (or a blocked prompt), but later chunks may still bring
+ * usage and signatures: read on until the body ends; a body that ends without it was cut.
+ *
+ * Files: gemini_request.c reads a caller's body, gemini_body.c and gemini_turns.c write a provider's, gemini_answer.c reads a
+ * provider's answer, gemini_reply.c writes a caller's, gemini_pages.c the small documents. */
+#ifndef TOLLGATE_GATEWAY_GEMINI_H
+#define TOLLGATE_GATEWAY_GEMINI_H
+
+#include "gateway/dialects/dialect.h"
+
+extern const struct dialect gemini_dialect;
+
+/* ---- pages ---- */
+
+struct gemini_model {
+    struct span name;          /* "auto", "openai/gpt-5.5": written behind "models/" */
+    struct span title;         /* for people; SPAN_NONE: the name */
+    int64_t context;           /* tokens; 0: not said */
+    int64_t max_output;
+};
+/* {"models":[...]}, whole: there is no next page. */
+void gemini_write_models(const struct gemini_model *models, size_t n, struct buf *out);
+/* One of them, as GET models/{m} answers. */
+void gemini_write_model(const struct gemini_model *model, struct buf *out);
+
+/* countTokens has a body of its own: {"contents"} or {"generateContentRequest":{...}}. The request within it, as parse takes
+ * it; `body` itself when it is the short form. */
+struct span gemini_count_request(struct span body);
+void gemini_write_count(int64_t tokens, struct buf *out);
+
+#endif
