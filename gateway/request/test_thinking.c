@@ -1,0 +1,149 @@
+/* test_thinking.c - what led to a tool call comes back with its id, to its owner, for a while, within a bound. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "gateway/request/thinking.h"
+
+#define MINE SPAN_LIT("key_mine")
+
+static void keep(struct thinking *t, const char *id, const char *text, int64_t now_ms)
+{
+    struct draft d;
+
+    draft_init(&d);
+    d.keep_reasoning = true;
+    assert_true(draft_text(&d, 0, PIECE_REASONING, span_str(text)));
+    assert_true(draft_call(&d, 0, 0, span_str(id), SPAN_LIT("get"), false));
+    assert_true(draft_signature(&d, 0, -1, SPAN_LIT("sig"), FAMILY_ANTHROPIC, false));
+    assert_true(draft_signature(&d, 0, 0, SPAN_LIT("thought"), FAMILY_GEMINI, false));
+    thinking_keep(t, MINE, &d, FAMILY_ANTHROPIC, now_ms);
+    draft_free(&d);
+}
+
+struct asked {
+    struct arena arena;
+    struct chat chat;
+    struct chat_turn *turn;
+};
+
+static void ask(struct asked *a, struct thinking *t, struct span owner, const char *id, int64_t now_ms)
+{
+    arena_init(&a->arena, 1u << 22);
+    chat_init(&a->chat, DIALECT_CHAT, SPAN_LIT("{}"));
+    a->turn = chat_add_turn(&a->chat, &a->arena, ROLE_ASSISTANT);
+    chat_add_item(&a->chat, a->turn, &a->arena, ITEM_TEXT)->text = SPAN_LIT("let me see");
+    chat_add_item(&a->chat, a->turn, &a->arena, ITEM_CALL)->call = (struct chat_call){ .id = span_str(id) };
+    assert_true(thinking_restore(t, owner, &a->chat, &a->arena, now_ms));
+}
+
+static bool restored(const struct asked *a)
+{
+    return a->turn->items->kind == ITEM_REASONING;
+}
+
+static void reasoning_and_signatures_come_back_in_their_places(void **state)
+{
+    struct thinking *t = thinking_new(1u << 20);
+    struct asked a;
+
+    (void)state;
+    keep(t, "call_1", "because", 1000);
+    ask(&a, t, MINE, "call_1", 2000);
+    assert_true(restored(&a));
+    assert_true(span_is(a.turn->items->text, "because"));
+    assert_true(span_is(a.turn->items->opaque_raw, "sig"));
+    assert_int_equal(a.turn->items->family, FAMILY_ANTHROPIC);
+    assert_int_equal(a.turn->items->next->kind, ITEM_TEXT);
+    assert_true(span_is(a.turn->items->next->next->opaque_raw, "thought"));
+    assert_int_equal(a.turn->items->next->next->family, FAMILY_GEMINI);
+    arena_free(&a.arena);
+    thinking_free(t);
+}
+
+static void nobody_else_gets_it(void **state)
+{
+    struct thinking *t = thinking_new(1u << 20);
+    struct asked a;
+
+    (void)state;
+    keep(t, "call_1", "because", 1000);
+    ask(&a, t, SPAN_LIT("key_other"), "call_1", 2000);
+    assert_false(restored(&a));
+    arena_free(&a.arena);
+    ask(&a, t, MINE, "call_2", 2000);
+    assert_false(restored(&a));
+    arena_free(&a.arena);
+    thinking_free(t);
+}
+
+static void it_expires(void **state)
+{
+    struct thinking *t = thinking_new(1u << 20);
+    struct asked a;
+
+    (void)state;
+    keep(t, "call_1", "because", 1000);
+    ask(&a, t, MINE, "call_1", 1000 + THINKING_LIFE_MS + 1);
+    assert_false(restored(&a));
+    arena_free(&a.arena);
+    thinking_free(t);
+}
+
+static void the_oldest_goes_when_the_room_is_full(void **state)
+{
+    struct thinking *t = thinking_new(20000);
+    struct asked a;
+    char id[16];
+
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        snprintf(id, sizeof id, "call_%d", i);
+        keep(t, id, "because", 1000 + i);
+    }
+    ask(&a, t, MINE, "call_199", 2000);
+    assert_true(restored(&a));
+    arena_free(&a.arena);
+    ask(&a, t, MINE, "call_0", 2000);
+    assert_false(restored(&a));
+    arena_free(&a.arena);
+    thinking_free(t);
+}
+
+static void what_the_caller_brought_is_left_alone(void **state)
+{
+    struct thinking *t = thinking_new(1u << 20);
+    struct chat_item *own;
+    struct asked a;
+
+    (void)state;
+    keep(t, "call_1", "because", 1000);
+    arena_init(&a.arena, 1u << 20);
+    chat_init(&a.chat, DIALECT_ANTHROPIC, SPAN_LIT("{}"));
+    a.turn = chat_add_turn(&a.chat, &a.arena, ROLE_ASSISTANT);
+    own = chat_add_item(&a.chat, a.turn, &a.arena, ITEM_REASONING);
+    own->text = SPAN_LIT("mine");
+    chat_add_item(&a.chat, a.turn, &a.arena, ITEM_CALL)->call = (struct chat_call){ .id = SPAN_LIT("call_1") };
+    assert_true(thinking_restore(t, MINE, &a.chat, &a.arena, 2000));
+    assert_ptr_equal(a.turn->items, own);
+    assert_false(own->opaque_raw.p);
+    arena_free(&a.arena);
+    thinking_free(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reasoning_and_signatures_come_back_in_their_places),
+        cmocka_unit_test(nobody_else_gets_it),
+        cmocka_unit_test(it_expires),
+        cmocka_unit_test(the_oldest_goes_when_the_room_is_full),
+        cmocka_unit_test(what_the_caller_brought_is_left_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
