@@ -25,13 +25,13 @@ static void keep(struct thinking *t, const char *id, const char *text, int64_t n
     draft_free(&d);
 }
 
-struct asked {
+struct history {
     struct arena arena;
     struct chat chat;
     struct chat_turn *turn;
 };
 
-static void ask(struct asked *a, struct thinking *t, struct span owner, const char *id, int64_t now_ms)
+static void ask(struct history *a, struct thinking *t, struct span owner, const char *id, int64_t now_ms)
 {
     arena_init(&a->arena, 1u << 22);
     chat_init(&a->chat, DIALECT_CHAT, SPAN_LIT("{}"));
@@ -41,7 +41,7 @@ static void ask(struct asked *a, struct thinking *t, struct span owner, const ch
     assert_true(thinking_restore(t, owner, &a->chat, &a->arena, now_ms));
 }
 
-static bool restored(const struct asked *a)
+static bool restored(const struct history *a)
 {
     return a->turn->items->kind == ITEM_REASONING;
 }
@@ -49,7 +49,7 @@ static bool restored(const struct asked *a)
 static void reasoning_and_signatures_come_back_in_their_places(void **state)
 {
     struct thinking *t = thinking_new(1u << 20);
-    struct asked a;
+    struct history a;
 
     (void)state;
     keep(t, "call_1", "because", 1000);
@@ -68,7 +68,7 @@ static void reasoning_and_signatures_come_back_in_their_places(void **state)
 static void nobody_else_gets_it(void **state)
 {
     struct thinking *t = thinking_new(1u << 20);
-    struct asked a;
+    struct history a;
 
     (void)state;
     keep(t, "call_1", "because", 1000);
@@ -84,7 +84,7 @@ static void nobody_else_gets_it(void **state)
 static void it_expires(void **state)
 {
     struct thinking *t = thinking_new(1u << 20);
-    struct asked a;
+    struct history a;
 
     (void)state;
     keep(t, "call_1", "because", 1000);
@@ -97,7 +97,7 @@ static void it_expires(void **state)
 static void the_oldest_goes_when_the_room_is_full(void **state)
 {
     struct thinking *t = thinking_new(20000);
-    struct asked a;
+    struct history a;
     char id[16];
 
     (void)state;
@@ -118,7 +118,7 @@ static void what_the_caller_brought_is_left_alone(void **state)
 {
     struct thinking *t = thinking_new(1u << 20);
     struct chat_item *own;
-    struct asked a;
+    struct history a;
 
     (void)state;
     keep(t, "call_1", "because", 1000);
