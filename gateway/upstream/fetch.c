@@ -65,6 +65,7 @@ struct fetch_call {
     const struct fetch_callbacks *callbacks;
     void *ctx;
     const struct fetch_target *target;
+    CURLU *url;                    /* of a call with a path of its own; NULL: the target's */
     enum call_state state;
     bool in_multi, cancelled, paused, paused_in_curl, head_done, no_resend;
     bool failing;                  /* `failure` is why we made curl stop */
@@ -382,6 +383,7 @@ static void call_destroy(struct fetch_call *c)
 {
     event_del(&c->timer);
     curl_easy_cleanup(c->easy);
+    curl_url_cleanup(c->url);
     free(c->joined);
     free(c->extra_text);
     free(c);
@@ -417,6 +419,11 @@ static void pool_give(struct fetch_call *c)
     free(c->joined);
     free(c->extra_text);
     c->joined = c->extra_text = NULL;
+    if (c->url) {
+        curl_easy_setopt(c->easy, CURLOPT_CURLU, NULL);
+        curl_url_cleanup(c->url);
+        c->url = NULL;
+    }
     c->state = CALL_POOLED;
     if (f->stats.pooled >= POOL_MAX || call_errno(c)) {
         call_destroy(c);
@@ -758,17 +765,22 @@ static bool call_take_body(struct fetch_call *c, const struct fetch_spec *s)
     return true;
 }
 
-static void call_take_target(struct fetch_call *c, const struct fetch_target *t)
+static bool call_take_target(struct fetch_call *c, const struct fetch_spec *s)
 {
+    const struct fetch_target *t = s->target;
     const char *ca = t->ca_file ? t->ca_file : c->fetch->ca_file;
 
+    c->url = s->path[0] ? fetch_target_url(t, s->path) : NULL;
+    if (s->path[0] && !c->url)
+        return false;
     /* Even one that looks the same: a reload may have put another at its address. */
-    curl_easy_setopt(c->easy, CURLOPT_CURLU, t->url);
+    curl_easy_setopt(c->easy, CURLOPT_CURLU, c->url ? c->url : t->url);
     curl_easy_setopt(c->easy, CURLOPT_UNIX_SOCKET_PATH, t->unix_path);
     curl_easy_setopt(c->easy, CURLOPT_CAINFO, ca);
     curl_easy_setopt(c->easy, CURLOPT_HTTP_VERSION,
                      t->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
     c->target = t;
+    return true;
 }
 
 struct fetch_call *fetch_start(struct fetch *f, const struct fetch_spec *s, const struct fetch_callbacks *callbacks,
@@ -778,6 +790,8 @@ struct fetch_call *fetch_start(struct fetch *f, const struct fetch_spec *s, cons
     struct fetch_call *c;
     struct origin *o;
 
+    if (s->path[0] && !fetch_path_ok(s->path))
+        return NULL;
     if (plain_serves(s, f->proxy || f->proxy_from_env))
         return (struct fetch_call *)plain_start(f->plain, s, callbacks, ctx);
     o = origin_get(f, s->target);
@@ -800,14 +814,13 @@ struct fetch_call *fetch_start(struct fetch *f, const struct fetch_spec *s, cons
     c->received = 0;
     c->max_body_bytes = s->max_body_bytes;
     c->error[0] = '\0';
-    if (!call_take_extra(c, s, &headers) || (s->method == FETCH_POST && !call_take_body(c, s))) {
+    if (!call_take_target(c, s) || !call_take_extra(c, s, &headers) || (s->method == FETCH_POST && !call_take_body(c, s))) {
         pool_give(c);
         return NULL;
     }
     if (s->method == FETCH_GET)
         curl_easy_setopt(c->easy, CURLOPT_HTTPGET, 1L);
     curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, headers);
-    call_take_target(c, s->target);
     list_append(&f->calls, &c->all);
     o->calls++;
     f->stats.started++;

@@ -22,6 +22,7 @@ struct fetch_headers;
 #define FETCH_HEAD_BYTES_MAX 65536   /* of an answer, all heads and trailers together */
 #define FETCH_HEAD_LINES_MAX 100
 #define FETCH_EXTRA_MAX 8            /* header lines of one call */
+#define FETCH_PATH_MAX 512           /* of what one call puts behind its target's path */
 #define FETCH_COPY_MAX 16384         /* a body in several spans up to this size is joined, so that it leaves with its
                                       * head in one write; larger ones are read from the spans as the socket takes them */
 
@@ -42,6 +43,11 @@ struct fetch_target *fetch_target_new(const char *base, const char *path, const 
 void fetch_target_free(struct fetch_target *t);
 const char *fetch_target_origin(const struct fetch_target *t);    /* "https://api.deepseek.com", "unix:/run/x.sock" */
 const char *fetch_target_path(const struct fetch_target *t);      /* "/v1/chat/completions" */
+
+/* Puts "/" and `segment` behind what is in `path`, every byte percent-encoded but letters, digits and "-._~": whatever it
+ * holds, it stays one segment and cannot begin a query, a method (":") or another host. False (nothing added) when it is
+ * empty, "." or "..", or too long. */
+bool fetch_path_add(char path[FETCH_PATH_MAX], struct span segment) __attribute__((warn_unused_result));
 
 /* A list of header lines. The strings are copied, and wiped when freed: they hold keys. */
 struct fetch_headers *fetch_headers_new(void);
@@ -71,6 +77,8 @@ struct fetch_spec {
     const struct fetch_target *target;      /* outlives the call */
     const struct fetch_headers *headers;    /* outlives the call; NULL: none */
     enum fetch_method method;
+    char path[FETCH_PATH_MAX];              /* of this call alone, behind the target's own: "/models/m:generateContent?alt=sse".
+                                             * "": nothing. Callers' and books' bytes come here by fetch_path_add */
     const char *extra[FETCH_EXTRA_MAX];     /* "name: value" lines of this call alone; copied; the first NULL ends them */
     const struct span *body;                /* the array and its bytes are borrowed until on_end, or, after fetch_cancel, */
     size_t n_body;                          /* until the end of that loop turn. Never empty for a POST */
@@ -125,8 +133,8 @@ struct fetch_callbacks {
     void (*on_end)(void *ctx, struct fetch_call *call, const struct fetch_result *r);
 };
 
-/* `spec` itself is read before this returns; `callbacks` must live on (a constant). NULL: no memory. May be called
- * from inside callbacks. */
+/* `spec` itself is read before this returns; `callbacks` must live on (a constant). NULL: no memory, or a path that is none.
+ * May be called from inside callbacks. */
 struct fetch_call *fetch_start(struct fetch *f, const struct fetch_spec *spec, const struct fetch_callbacks *callbacks,
                                void *ctx);
 /* No callback after this. Fine from inside any callback, the call's own too. The connection is closed. */

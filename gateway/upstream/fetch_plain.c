@@ -69,6 +69,7 @@ struct plain_call {
     /* what we send */
     char *extra;                   /* lines of this call, with their ends; NULL: none */
     size_t extra_n;
+    char *path;                    /* of this call, behind the target's; NULL: none */
     const struct span *body;
     size_t n_body, at_span, at_byte, head_sent;
     uint64_t body_total;
@@ -178,8 +179,9 @@ static void pool_give(struct plain_call *c)
 
     list_remove(&c->all);
     free(c->extra);
+    free(c->path);
     free(c->held);
-    c->extra = c->held = NULL;
+    c->extra = c->path = c->held = NULL;
     plain_answer_clear(&c->answer);
     c->state = CALL_POOLED;
     if (p->stats.pooled >= POOL_MAX) {
@@ -289,6 +291,22 @@ static void call_watch(struct plain_call *c)
 
 /* ---- sending ---- */
 
+/* The first lines with the call's own path and query between those of the target. */
+static void add_path(struct buf *b, const struct fetch_target *t, struct span path)
+{
+    const size_t end = span_find(path, '?');
+    const bool bare = t->path_n == 2;    /* " /" */
+
+    buf_add(b, t->head, bare ? 1 : t->path_n);
+    buf_add(b, path.p, end);
+    buf_add(b, t->head + t->path_n, t->query_n - t->path_n);
+    if (end < path.n) {
+        buf_add(b, t->query_n > t->path_n ? "&" : "?", 1);
+        buf_add_span(b, span_skip(path, end + 1));
+    }
+    buf_add(b, t->head + t->query_n, t->head_n - t->query_n);
+}
+
 /* The head is written anew for each try to send it, which is nearly always once. */
 static struct span request_head(struct plain_call *c)
 {
@@ -296,7 +314,10 @@ static struct span request_head(struct plain_call *c)
 
     buf_clear(b);
     buf_add_str(b, c->method == FETCH_POST ? "POST" : "GET");
-    buf_add(b, c->target->head, c->target->head_n);
+    if (c->path)
+        add_path(b, c->target, span_str(c->path));
+    else
+        buf_add(b, c->target->head, c->target->head_n);
     buf_add(b, c->headers->text, c->headers->text_n);
     if (c->extra_n)
         buf_add(b, c->extra, c->extra_n);
@@ -784,6 +805,9 @@ static bool call_take_extra(struct plain_call *c, const struct fetch_spec *s)
     size_t size = 0;
 
     c->extra_n = 0;
+    c->path = s->path[0] ? strdup(s->path) : NULL;
+    if (s->path[0] && !c->path)
+        return false;
     for (size_t i = 0; i < FETCH_EXTRA_MAX && s->extra[i]; i++)
         size += strlen(s->extra[i]) + 2;
     if (!size)

@@ -1,7 +1,7 @@
 /* fetch_target.c - addresses and header lists, checked once at load so that a call has nothing left to refuse.
  *
  * Decides which addresses may be called at all: https anywhere, plain http only on loopback, unix sockets, or where
- * the operator said so. Nothing of a caller's request ever comes here. */
+ * the operator said so. Of a request nothing comes here but the model's name, as one segment of a path. */
 #include "gateway/upstream/fetch_target.h"
 
 #include <arpa/inet.h>
@@ -148,6 +148,8 @@ static bool target_set_plain(struct fetch_target *t, const char *host)
         buf_printf(&b, "%s%s%s", path, query ? "?" : "", query ? query : "");
         for (size_t i = 0; i < b.n; i++)
             clean = clean && b.p[i] > ' ' && b.p[i] < 0x7f;
+        t->query_n = b.n + 1;
+        t->path_n = 1 + strlen(path);
         buf_clear(&b);
         buf_printf(&b, " %s%s%s HTTP/1.1\r\nHost: %s%s%s\r\nUser-Agent: tollgate\r\n", path, query ? "?" : "",
                    query ? query : "", host, port ? ":" : "", port ? port : "");
@@ -227,6 +229,86 @@ void fetch_target_free(struct fetch_target *t)
 
 const char *fetch_target_origin(const struct fetch_target *t) { return t->origin; }
 const char *fetch_target_path(const struct fetch_target *t) { return t->path; }
+
+/* ---- a call's own path ---- */
+
+static bool is_plain_byte(char c)    /* RFC 3986 2.3 */
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
+           c == '~';
+}
+
+bool fetch_path_add(char path[FETCH_PATH_MAX], struct span segment)
+{
+    static const char hex[] = "0123456789abcdef";
+    const size_t had = strlen(path);
+    size_t n = had;
+
+    if (segment.n == 0 || span_is(segment, ".") || span_is(segment, "..") || n + 1 >= FETCH_PATH_MAX)
+        return false;
+    path[n++] = '/';
+    for (size_t i = 0; i < segment.n; i++) {
+        const unsigned char c = (unsigned char)segment.p[i];
+
+        if (n + 4 > FETCH_PATH_MAX) {
+            path[had] = '\0';
+            return false;
+        }
+        if (is_plain_byte(segment.p[i])) {
+            path[n++] = segment.p[i];
+            continue;
+        }
+        path[n++] = '%';
+        path[n++] = hex[c >> 4];
+        path[n++] = hex[c & 15];
+    }
+    path[n] = '\0';
+    return true;
+}
+
+bool fetch_path_ok(const char *path)
+{
+    struct span rest = span_str(path);
+    const size_t end = span_find(rest, '?');
+
+    if (rest.n == 0 || rest.n >= FETCH_PATH_MAX || path[0] != '/')
+        return false;
+    for (size_t i = 0; i < rest.n; i++)
+        if (path[i] <= ' ' || path[i] > '~' || strchr("#\"<>\\^`{|}", path[i]))
+            return false;
+    for (rest = span_first(rest, end); rest.n;) {
+        struct span segment;
+
+        rest = span_skip(rest, 1);
+        segment = span_first(rest, span_find(rest, '/'));
+        if (span_is(segment, ".") || span_is(segment, ".."))
+            return false;
+        rest = span_skip(rest, segment.n);
+    }
+    return true;
+}
+
+CURLU *fetch_target_url(const struct fetch_target *t, const char *path)
+{
+    const size_t size = strlen(t->path) + FETCH_PATH_MAX + 1, end = span_find(span_str(path), '?');
+    CURLU *u = curl_url_dup(t->url);
+    char *joined = malloc(size);
+    bool ok = u && joined;
+
+    if (ok) {
+        snprintf(joined, size, "%s%.*s", strcmp(t->path, "/") == 0 ? "" : t->path, (int)end, path);
+        ok = curl_url_set(u, CURLUPART_PATH, joined, 0) == CURLUE_OK;
+    }
+    if (ok && path[end])
+        ok = curl_url_set(u, CURLUPART_QUERY, path + end + 1, CURLU_APPENDQUERY) == CURLUE_OK;
+    free(joined);
+    if (ok)
+        return u;
+    curl_url_cleanup(u);
+    return NULL;
+}
+
+/* ---- header lists ---- */
 
 struct fetch_headers *fetch_headers_new(void)
 {

@@ -32,7 +32,14 @@ struct fetch_target {
     struct fetch_address addresses[2];
     char *head;              /* " /v1/chat/completions HTTP/1.1\r\nHost: ...\r\n": a request's first lines but the method */
     size_t head_n;
+    size_t path_n, query_n;  /* where the path ends in `head`, and the query behind it: a call's own part goes there */
 };
+
+/* Is it a path that a call may have of its own: "/" first, nothing that ends a request line, no "." or ".." as a segment,
+ * no fragment; perhaps a query? */
+bool fetch_path_ok(const char *path);
+/* The target's address with a path that is fetch_path_ok behind its own: handed, curl_url_cleanup. NULL: no memory. */
+CURLU *fetch_target_url(const struct fetch_target *t, const char *path);
 
 struct fetch_headers {
     struct curl_slist *list; /* curl reads it and no more, so threads may share it */

@@ -3,6 +3,7 @@
  * What fetch.h promises of every upstream is in test_fetch.c and test_fetch_flow.c; here is what a peer of the mock's
  * manners cannot show. Guards against public reports of other gateways: a cut answer that passes as whole
  * (Portkey-AI/gateway#1797), and answers that one reader frames otherwise than the next (request smuggling). */
+#include "gateway/upstream/fetch_target.h"
 #include "gateway/upstream/test_fetch_world.h"
 
 #include <arpa/inet.h>
@@ -827,6 +828,81 @@ static void what_needs_curl_still_goes_through_it(void **state)
     bench_close(&b);
 }
 
+/* A model's name in a path stays one segment, whatever it holds; the plain way and curl write the same line. */
+static void a_calls_own_path_stays_behind_the_targets(void **state)
+{
+    static const struct { const char *base, *path, *line; } rows[] = {
+        { "/v1beta", "/models/m:generateContent", "GET /v1beta/models/m:generateContent HTTP/1.1\r\n" },
+        { "/v1beta", "/models/m:streamGenerateContent?alt=sse",
+          "GET /v1beta/models/m:streamGenerateContent?alt=sse HTTP/1.1\r\n" },
+        { "/v1beta/?a=b", "/models/m?alt=sse", "GET /v1beta/models/m?a=b&alt=sse HTTP/1.1\r\n" },
+        { "/v1?a=b", "/m", "GET /v1/m?a=b HTTP/1.1\r\n" },
+        { "", "/m?x", "GET /m?x HTTP/1.1\r\n" },
+        { "", "", "GET / HTTP/1.1\r\n" },
+    };
+    struct bench b;
+    struct peer p;
+    struct call c;
+
+    (void)state;
+    bench_open(&b, NULL);
+    assert_true(peer_open(&p, &b, AF_INET));
+    p.text = answers[0].text;
+    for (size_t i = 0; i < 2 * (sizeof(rows) / sizeof(rows[0])); i++) {
+        const bool by_curl = i % 2;
+        char base[1500], why[200];
+
+        snprintf(base, sizeof(base), "%.*s%s", (int)(7 + strcspn(p.url + 7, "/")), p.url, rows[i / 2].base);
+        struct fetch_target *t = fetch_target_new(base, "", NULL, NULL, 0, why, sizeof(why));
+        struct fetch_spec s = get(t);
+
+        snprintf(s.path, sizeof(s.path), "%s", rows[i / 2].path);
+        s.extra[0] = by_curl ? "Host: other" : NULL;
+        call_init(&c, &b);
+        start(&b, &c, &s);
+        run_until(&b, &c.ended, PATIENCE_MS);
+        assert_int_equal(c.result.end, FETCH_OK);
+        assert_memory_equal(p.last, rows[i / 2].line, strlen(rows[i / 2].line));
+        assert_true((strstr(p.last, "Host: other\r\n") != NULL) == by_curl);
+        fetch_target_free(t);
+    }
+    peer_close(&p);
+    bench_close(&b);
+}
+
+static void a_segment_of_a_path_cannot_leave_its_place(void **state)
+{
+    static const struct { const char *text, *path; } rows[] = {
+        { "gemini-3.1-pro_x~", "/models/gemini-3.1-pro_x~" },
+        { "a/b", "/models/a%2fb" },
+        { "../../v1/files", "/models/..%2f..%2fv1%2ffiles" },
+        { "m:deleteAll", "/models/m%3adeleteAll" },
+        { "m?key=x#y", "/models/m%3fkey%3dx%23y" },
+        { "m HTTP/1.1\r\nHost: evil", "/models/m%20HTTP%2f1.1%0d%0aHost%3a%20evil" },
+        { "%2e%2e", "/models/%252e%252e" },
+        { "\xc3\xa9", "/models/%c3%a9" },
+        { "", NULL }, { ".", NULL }, { "..", NULL },
+    };
+    static const char *const no_paths[] = { "", "m", "m/x", "/a b", "/a\r\nx: y", "/../x", "/x/..", "/x/./y", "/x#y", "/\xc3\xa9",
+                                            "/a\\b" };
+    char path[FETCH_PATH_MAX], longest[FETCH_PATH_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        snprintf(path, sizeof(path), "/models");
+        assert_true(fetch_path_add(path, span_str(rows[i].text)) == (rows[i].path != NULL));
+        assert_string_equal(path, rows[i].path ? rows[i].path : "/models");
+        assert_true(fetch_path_ok(path));
+    }
+    memset(longest, 'a', sizeof(longest));
+    snprintf(path, sizeof(path), "/models");
+    assert_false(fetch_path_add(path, (struct span){ longest, sizeof(longest) }));
+    assert_string_equal(path, "/models");
+    assert_true(fetch_path_add(path, (struct span){ longest, sizeof(longest) - 16 }));
+    for (size_t i = 0; i < sizeof(no_paths) / sizeof(no_paths[0]); i++)
+        assert_false(fetch_path_ok(no_paths[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -847,6 +923,8 @@ int main(void)
         cmocka_unit_test(a_cancel_where_bytes_are_held_frees_them),
         cmocka_unit_test(the_request_is_ours_byte_for_byte),
         cmocka_unit_test(what_needs_curl_still_goes_through_it),
+        cmocka_unit_test(a_calls_own_path_stays_behind_the_targets),
+        cmocka_unit_test(a_segment_of_a_path_cannot_leave_its_place),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
