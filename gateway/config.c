@@ -280,11 +280,10 @@ static void find_files(struct config *c)
         c->policy_path = absolute(c, json_cstr(c->tree, "policy", NULL));
 }
 
-struct config *config_read(const char *path, struct problems *ps)
+/* The file as a tree; *fits: to the schema. */
+static struct config *read_file(const char *path, struct problems *ps, bool *fits)
 {
-    const size_t errors = ps->errors;
     struct config *c = must(calloc(1, sizeof *c));
-    struct loader l = { .c = c, .ps = ps };
 
     c->path = copy(path);
     c->dir = folder_of(path);
@@ -294,7 +293,18 @@ struct config *config_read(const char *path, struct problems *ps)
                     strerror(errno));
     else
         c->tree = json_read(path, CONFIG_BYTES_MAX, ps, &c->text, &c->bytes);
-    if (c->tree && jschema_check_bundled("config.schema.json", c->tree, ps))
+    *fits = c->tree && jschema_check_bundled("config.schema.json", c->tree, ps);
+    return c;
+}
+
+struct config *config_read(const char *path, struct problems *ps)
+{
+    const size_t errors = ps->errors;
+    bool fits;
+    struct config *c = read_file(path, ps, &fits);
+    struct loader l = { .c = c, .ps = ps };
+
+    if (fits)
         read_tree(&l);
     if (c->text)
         problems_locate(ps, path, (struct span){ c->text, c->bytes });
@@ -312,6 +322,18 @@ struct config *config_load(const char *path, struct problems *ps)
         return c;
     config_free(c);
     return NULL;
+}
+
+char *config_ledger_path(const char *path, struct problems *ps)
+{
+    bool fits;
+    struct config *c = read_file(path, ps, &fits);
+    char *out = fits ? absolute(c, json_cstr(json_object_get(c->tree, "ledger"), "sqlite", NULL)) : NULL;
+
+    if (c->text)
+        problems_locate(ps, path, (struct span){ c->text, c->bytes });
+    config_free(c);
+    return out;
 }
 
 static void free_provider(struct config_provider *p)

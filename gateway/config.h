@@ -91,6 +91,9 @@ struct config *config_load(const char *path, struct problems *ps);
 /* The same, but a config with errors is returned too: `sound` is false then, and of its fields only the paths of prices
  * and policy may be used (NULL where they are not said), so that `check` can report on those files as well. */
 struct config *config_read(const char *path, struct problems *ps);
+/* The ledger's path alone, for free(): the file must be there and fit the schema, and nothing that it names need be. NULL
+ * with problems. */
+char *config_ledger_path(const char *path, struct problems *ps);
 void config_free(struct config *c);
 
 /* False for the dialects that come with a later version: such a provider is off. */

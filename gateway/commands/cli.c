@@ -49,16 +49,12 @@ int cli_failed(const struct problems *ps)
 char *cli_ledger_path(const char *config)
 {
     struct problems ps;
-    struct config *c;
-    char *path = NULL;
+    char *path;
 
     problems_init(&ps);
-    c = config_load(config, &ps);
-    if (c)
-        path = strdup(c->ledger_sqlite);
-    else
+    path = config_ledger_path(config, &ps);
+    if (!path)
         problems_print(&ps, stderr);
-    config_free(c);
     problems_free(&ps);
     return path;
 }

@@ -18,8 +18,8 @@ int cli_wrong_option(const char *command, int argc, char **argv, int c);
 /* Prints the problems to stderr; returns 1, the exit status. Frees nothing. */
 int cli_failed(const struct problems *ps);
 
-/* The ledger's path of a config file, for free(); NULL when the config has an error (printed). Its warnings are
- * `check`'s and `serve`'s to say. */
+/* The ledger's path of a config file, for free(); NULL when it has none to tell (printed). What else may be wrong with the
+ * config or the files that it names is `check`'s and `serve`'s to say: certificates and keys are not looked at. */
 char *cli_ledger_path(const char *config);
 
 #endif

@@ -426,6 +426,17 @@ class Money(unittest.TestCase):
             self.assertIn("cache_read", h.run("costs", "--by", "team")[1])
 
 
+class LedgerAlone(unittest.TestCase):
+    def test_commands_of_the_ledger_need_none_of_the_gateways_secrets_and_files(self):
+        with House(start=False) as h:
+            for name in ("key.pem", "cert.pem", "policy.json", "prices.json"):
+                os.remove(h.path(name))
+            for argv in (["costs"], ["audit"], ["keys", "list"], ["budgets", "list"],
+                         ["budgets", "set", "--team", "demo", "--usd", "1", "--period", "day"]):
+                self.assertEqual(h.run(*argv)[2], "", argv)
+            self.assertEqual(h.run("check", check=False)[0], 1)
+
+
 class PolicyTest(unittest.TestCase):
     PATH = os.path.join(SOURCE, "policies/tests")
 
