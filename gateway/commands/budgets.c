@@ -2,7 +2,6 @@
 #include "gateway/ledger/budget.h"
 
 #include <getopt.h>
-#include <stdlib.h>
 
 #include "base/clock.h"
 #include "gateway/commands/cli.h"
@@ -122,8 +121,9 @@ static void note_team_without_keys(struct accounts *a, const char *scope)
         fprintf(stderr, "tollgate budgets: note: team %s has no key yet; `tollgate keys list` shows the teams that have\n", scope + 5);
 }
 
-static int set(struct accounts *a, const struct budgets_options *b)
+static int set(struct accounts *a, const void *options)
 {
+    const struct budgets_options *b = options;
     enum accounts_rc rc = accounts_budget_set(a, b->scope, b->period, b->nano, clock_wall_ms());
     char usd[PRICE_TEXT_ROOM];
 
@@ -137,8 +137,9 @@ static int set(struct accounts *a, const struct budgets_options *b)
     return 0;
 }
 
-static int drop(struct accounts *a, const struct budgets_options *b)
+static int drop(struct accounts *a, const void *options)
 {
+    const struct budgets_options *b = options;
     enum accounts_rc rc = accounts_budget_remove(a, b->scope, !b->has_period, b->period);
 
     if (rc != ACCOUNTS_OK)
@@ -165,8 +166,9 @@ static void add_budget(void *arg, const struct accounts_budget *b)
     table_cell(t, span_str(resets));
 }
 
-static int list(struct accounts *a, const struct budgets_options *b)
+static int list(struct accounts *a, const void *options)
 {
+    const struct budgets_options *b = options;
     static const struct { const char *name; enum table_kind kind; } columns[] = {
         { "of", TABLE_WORD },           { "name", TABLE_WORD },          { "period", TABLE_WORD },    { "limit_usd", TABLE_MONEY },
         { "spent_usd", TABLE_MONEY },   { "reserved_usd", TABLE_MONEY }, { "free_usd", TABLE_MONEY }, { "resets", TABLE_TIME },
@@ -200,42 +202,21 @@ static int check_options(const char *verb, const struct budgets_options *b)
     return 0;
 }
 
-static const struct {
-    const char *name;
-    int (*run)(struct accounts *a, const struct budgets_options *b);
-    bool creates;              /* the ledger, where there is none */
-} verbs[] = { { "set", set, true }, { "list", list, true }, { "remove", drop, false } };
+static const struct cli_verb verbs[] = { { "set", set, true }, { "list", list, true }, { "remove", drop, false }, { 0 } };
 
 int command_budgets(int argc, char **argv)
 {
     struct budgets_options b = { .config = CONFIG_FILE_DEFAULT };
-    struct accounts *a;
-    struct problems ps;
-    size_t v = 0;
-    char *path;
+    const struct cli_verb *verb;
     int rc;
 
     if (cli_help(argc, argv, help))
         return 0;
-    if (argc < 2)
-        return cli_wrong("budgets", "say set, list or remove");
-    while (v < sizeof verbs / sizeof *verbs && strcmp(argv[1], verbs[v].name) != 0)
-        v++;
-    if (v == sizeof verbs / sizeof *verbs)
-        return cli_wrong("budgets", "\"%s\" is none of set, list, remove", argv[1]);
+    verb = cli_verb("budgets", verbs, argc, argv);
+    if (!verb)
+        return 2;
     rc = read_options(&b, argc - 1, argv + 1);
     if (rc == 0)
-        rc = check_options(verbs[v].name, &b);
-    if (rc != 0)
-        return rc;
-    path = cli_ledger_path(b.config);
-    if (!path)
-        return 1;
-    problems_init(&ps);
-    a = accounts_open(path, verbs[v].creates, &ps);
-    rc = a ? verbs[v].run(a, &b) : cli_failed(&ps);
-    accounts_close(a);
-    problems_free(&ps);
-    free(path);
-    return rc;
+        rc = check_options(verb->name, &b);
+    return rc ? rc : cli_verb_run(verb, b.config, &b);
 }

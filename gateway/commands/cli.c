@@ -1,10 +1,12 @@
-/* cli.c - errors of usage, and the ledger's path out of the config. */
+/* cli.c - errors of usage, the ledger's path out of the config, and what commands with verbs have in common. */
 #include "gateway/commands/cli.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
+
+#include "base/buf.h"
 
 bool cli_help(int argc, char **argv, const char *help)
 {
@@ -57,4 +59,48 @@ char *cli_ledger_path(const char *config)
         problems_print(&ps, stderr);
     problems_free(&ps);
     return path;
+}
+
+/* "create, list, revoke, rotate" */
+static void add_names(const struct cli_verb *verbs, struct buf *out)
+{
+    buf_init(out, 256);
+    for (const struct cli_verb *v = verbs; v->name; v++)
+        buf_printf(out, "%s%s", v == verbs ? "" : ", ", v->name);
+}
+
+const struct cli_verb *cli_verb(const char *command, const struct cli_verb *verbs, int argc, char **argv)
+{
+    const struct cli_verb *v = verbs;
+    struct buf names;
+
+    while (argc > 1 && v->name && strcmp(argv[1], v->name) != 0)
+        v++;
+    if (argc > 1 && v->name)
+        return v;
+    add_names(verbs, &names);
+    if (argc < 2)
+        cli_wrong(command, "say which of %.*s", SPAN_FMT(buf_span(&names)));
+    else
+        cli_wrong(command, "\"%s\" is none of %.*s", argv[1], SPAN_FMT(buf_span(&names)));
+    buf_free(&names);
+    return NULL;
+}
+
+int cli_verb_run(const struct cli_verb *verb, const char *config, const void *options)
+{
+    char *path = cli_ledger_path(config);
+    struct accounts *a;
+    struct problems ps;
+    int rc;
+
+    if (!path)
+        return 1;
+    problems_init(&ps);
+    a = accounts_open(path, verb->creates, &ps);
+    rc = a ? verb->run(a, options) : cli_failed(&ps);
+    accounts_close(a);
+    problems_free(&ps);
+    free(path);
+    return rc;
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "gateway/commands/table.h"
+#include "gateway/ledger/accounts.h"
 #include "gateway/config.h"
 
 /* Prints `help` to stdout when --help or -h is among the arguments, wherever it stands. */
@@ -21,5 +22,16 @@ int cli_failed(const struct problems *ps);
 /* The ledger's path of a config file, for free(); NULL when it has none to tell (printed). What else may be wrong with the
  * config or the files that it names is `check`'s and `serve`'s to say: certificates and keys are not looked at. */
 char *cli_ledger_path(const char *config);
+
+/* A verb of `keys` or `budgets`; a table of them ends with {0}. */
+struct cli_verb {
+    const char *name;
+    int (*run)(struct accounts *a, const void *options);    /* the exit status */
+    bool creates;              /* the ledger, where there is none */
+};
+/* The verb that argv[1] names. NULL: there is none, and that was said. */
+const struct cli_verb *cli_verb(const char *command, const struct cli_verb *verbs, int argc, char **argv);
+/* Runs it on the ledger of that config; the exit status. */
+int cli_verb_run(const struct cli_verb *verb, const char *config, const void *options);
 
 #endif

@@ -2,7 +2,6 @@
 #include "gateway/ledger/keys.h"
 
 #include <getopt.h>
-#include <stdlib.h>
 
 #include "base/clock.h"
 #include "gateway/commands/cli.h"
@@ -110,8 +109,9 @@ static int say(enum accounts_rc rc, struct accounts *a, const struct keys_option
     return 1;
 }
 
-static int create(struct accounts *a, const struct keys_options *k)
+static int create(struct accounts *a, const void *options)
 {
+    const struct keys_options *k = options;
     char text[KEY_TEXT_BYTES + 1];
     struct key_info info;
     int rc = say(accounts_key_create(a, k->team, k->name, clock_wall_ms(), &info, text), a, k, &info);
@@ -122,8 +122,9 @@ static int create(struct accounts *a, const struct keys_options *k)
     return rc;
 }
 
-static int rotate(struct accounts *a, const struct keys_options *k)
+static int rotate(struct accounts *a, const void *options)
 {
+    const struct keys_options *k = options;
     char text[KEY_TEXT_BYTES + 1];
     struct key_info info;
     int rc = say(accounts_key_rotate(a, k->id, k->team, k->name, clock_wall_ms(), &info, text), a, k, &info);
@@ -134,8 +135,9 @@ static int rotate(struct accounts *a, const struct keys_options *k)
     return rc;
 }
 
-static int revoke(struct accounts *a, const struct keys_options *k)
+static int revoke(struct accounts *a, const void *options)
 {
+    const struct keys_options *k = options;
     struct key_info info;
     int rc = say(accounts_key_revoke(a, k->id, k->team, k->name, clock_wall_ms(), &info), a, k, &info);
 
@@ -166,8 +168,9 @@ static void add_key(void *arg, const struct accounts_key *k)
     add_time(t, k->revoked_ms);
 }
 
-static int list(struct accounts *a, const struct keys_options *k)
+static int list(struct accounts *a, const void *options)
 {
+    const struct keys_options *k = options;
     struct table *t = table_new();
     bool ok;
 
@@ -190,11 +193,8 @@ static int list(struct accounts *a, const struct keys_options *k)
     return ok ? 0 : 1;
 }
 
-static const struct {
-    const char *name;
-    int (*run)(struct accounts *a, const struct keys_options *k);
-    bool creates;              /* the ledger, where there is none */
-} verbs[] = { { "create", create, true }, { "list", list, true }, { "revoke", revoke, false }, { "rotate", rotate, false } };
+static const struct cli_verb verbs[] = { { "create", create, true }, { "list", list, true }, { "revoke", revoke, false },
+                                         { "rotate", rotate, false }, { 0 } };
 
 /* 0, or the exit status: what each verb must be told. */
 static int check_options(const char *verb, const struct keys_options *k)
@@ -221,33 +221,16 @@ static int check_options(const char *verb, const struct keys_options *k)
 int command_keys(int argc, char **argv)
 {
     struct keys_options k = { .config = CONFIG_FILE_DEFAULT };
-    struct accounts *a;
-    struct problems ps;
-    size_t v = 0;
-    char *path;
+    const struct cli_verb *verb;
     int rc;
 
     if (cli_help(argc, argv, help))
         return 0;
-    if (argc < 2)
-        return cli_wrong("keys", "say create, list, revoke or rotate");
-    while (v < sizeof verbs / sizeof *verbs && strcmp(argv[1], verbs[v].name) != 0)
-        v++;
-    if (v == sizeof verbs / sizeof *verbs)
-        return cli_wrong("keys", "\"%s\" is none of create, list, revoke, rotate", argv[1]);
+    verb = cli_verb("keys", verbs, argc, argv);
+    if (!verb)
+        return 2;
     rc = read_options(&k, argc - 1, argv + 1);
     if (rc == 0)
-        rc = check_options(verbs[v].name, &k);
-    if (rc != 0)
-        return rc;
-    path = cli_ledger_path(k.config);
-    if (!path)
-        return 1;
-    problems_init(&ps);
-    a = accounts_open(path, verbs[v].creates, &ps);
-    rc = a ? verbs[v].run(a, &k) : cli_failed(&ps);
-    accounts_close(a);
-    problems_free(&ps);
-    free(path);
-    return rc;
+        rc = check_options(verb->name, &k);
+    return rc ? rc : cli_verb_run(verb, k.config, &k);
 }
