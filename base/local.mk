@@ -2,6 +2,7 @@ noinst_LIBRARIES += libbase.a
 libbase_a_SOURCES = \
 	base/span.c base/span.h \
 	base/arena.c base/arena.h \
+	base/base64.c base/base64.h \
 	base/buf.c base/buf.h \
 	base/clock.c base/clock.h \
 	base/log.c base/log.h \
@@ -16,7 +17,7 @@ libbase_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 
 BASE_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 BASE_TESTS = base/test_span base/test_arena base/test_buf base/test_log base/test_problem base/test_json \
-	base/test_jscan base/test_jval base/test_jschema base/test_http1 base/test_http1_answer
+	base/test_jscan base/test_jval base/test_jschema base/test_http1 base/test_http1_answer base/test_base64
 check_PROGRAMS += $(BASE_TESTS)
 TESTS += $(BASE_TESTS)
 base_test_span_SOURCES = base/test_span.c
@@ -52,3 +53,6 @@ base_test_http1_LDADD = $(BASE_LIBS) $(TEST_LIBS)
 base_test_http1_answer_SOURCES = base/test_http1_answer.c
 base_test_http1_answer_CFLAGS = $(BASE_TEST_CFLAGS)
 base_test_http1_answer_LDADD = $(BASE_LIBS) $(TEST_LIBS)
+base_test_base64_SOURCES = base/test_base64.c
+base_test_base64_CFLAGS = $(BASE_TEST_CFLAGS)
+base_test_base64_LDADD = $(BASE_LIBS) $(TEST_LIBS)

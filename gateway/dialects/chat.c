@@ -2,6 +2,7 @@
 #include "gateway/dialects/chat.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/jscan.h"
 #include "gateway/dialects/fault.h"
@@ -114,69 +115,92 @@ static bool bad_id(struct fault *fault, const char *field, const char *fmt, stru
     return fault_bad(fault, "invalid_value", field, "Invalid value for '%s': %s.", field, words);
 }
 
-static size_t calls_of(const struct chat_turn *t)
-{
-    size_t n = 0;
+/* A call and whether a result of its stretch has answered it. */
+struct asked_call {
+    const struct chat_item *item;
+    bool answered;
+};
+#define FEW_CALLS 16
 
-    for (const struct chat_item *i = t->items; i; i = i->next)
-        n += i->kind == ITEM_CALL;
-    return n;
+static int by_id(const void *a, const void *b)
+{
+    const struct span x = ((const struct asked_call *)a)->item->call.id, y = ((const struct asked_call *)b)->item->call.id;
+    const int order = memcmp(x.p ? x.p : "", y.p ? y.p : "", x.n < y.n ? x.n : y.n);
+
+    return order ? order : (x.n > y.n) - (x.n < y.n);
 }
 
-static const struct chat_item *call_in(const struct chat_turn *t, struct span id)
+static struct asked_call *find_call(struct asked_call *calls, size_t n, struct span id)
 {
-    for (const struct chat_item *i = t ? t->items : NULL; i; i = i->next)
-        if (i->kind == ITEM_CALL && span_eq(i->call.id, id))
-            return i;
+    const struct chat_item wanted = { .call = { .id = id } };
+    const struct asked_call key = { .item = &wanted };
+
+    if (n > FEW_CALLS)
+        return bsearch(&key, calls, n, sizeof *calls, by_id);
+    for (size_t i = 0; i < n; i++)
+        if (span_eq(calls[i].item->call.id, id))
+            return &calls[i];
     return NULL;
 }
 
-/* The results that stand between two assistant turns, against the calls of the first. An assistant may say its calls in
- * several turns in a row (Responses does): they count as one. */
-static bool check_stretch(const struct chat_turn *calls, const struct chat_turn *from, const struct chat_turn *to,
+/* One result for each call, one call for each result: `calls` are those of the assistant turns before `from`. */
+static bool check_stretch(struct asked_call *calls, size_t n, struct chat_turn *from, const struct chat_turn *to,
                           const char *field, struct fault *fault)
 {
-    size_t wanted = 0, found = 0;
-
-    for (const struct chat_turn *t = calls; t != from; t = t->next)
-        wanted += calls_of(t);
-    for (const struct chat_turn *t = from; t != to; t = t->next)
-        for (const struct chat_item *i = t->items; i; i = i->next) {
-            bool known = false;
+    if (n > FEW_CALLS)
+        qsort(calls, n, sizeof *calls, by_id);
+    for (struct chat_turn *t = from; t != to; t = t->next)
+        for (struct chat_item *i = t->items; i; i = i->next) {
+            struct asked_call *c = i->kind == ITEM_RESULT ? find_call(calls, n, i->result.id) : NULL;
 
             if (i->kind != ITEM_RESULT)
                 continue;
-            for (const struct chat_turn *c = calls; c != from && !known; c = c->next)
-                known = call_in(c, i->result.id) != NULL;
-            if (!known)
+            if (!c)
                 return bad_id(fault, field, "the result '%.*s' answers no tool call of the turn before it", i->result.id);
-            for (const struct chat_item *j = t->items; j != i; j = j->next)
-                if (j->kind == ITEM_RESULT && span_eq(j->result.id, i->result.id))
-                    return bad_id(fault, field, "the tool call '%.*s' has two results", i->result.id);
-            found++;
+            if (c->answered)
+                return bad_id(fault, field, "the tool call '%.*s' has two results", i->result.id);
+            c->answered = true;
+            if (!i->result.name.p)
+                i->result.name = c->item->call.name;
         }
-    if (found < wanted)
-        for (const struct chat_turn *c = calls; c != from; c = c->next)
-            for (const struct chat_item *i = c->items; i; i = i->next) {
-                bool answered = false;
-
-                if (i->kind != ITEM_CALL)
-                    continue;
-                for (const struct chat_turn *t = from; t != to; t = t->next)
-                    for (const struct chat_item *r = t->items; r; r = r->next)
-                        answered |= r->kind == ITEM_RESULT && span_eq(r->result.id, i->call.id);
-                if (!answered)
-                    return bad_id(fault, field, "the tool call '%.*s' has no result", i->call.id);
-            }
+    for (size_t i = 0; i < n; i++)
+        if (!calls[i].answered)
+            return bad_id(fault, field, "the tool call '%.*s' has no result", calls[i].item->call.id);
     return true;
 }
 
-bool chat_check_results(const struct chat *chat, const char *field, struct fault *fault)
+/* An assistant may say its calls in several turns in a row (Responses does): they count as one. */
+static bool gather_and_check(const struct chat_turn *assistant, struct chat_turn *from, const struct chat_turn *to,
+                             const char *field, struct fault *fault)
 {
-    const struct chat_turn *t = chat->turns;
+    struct asked_call few[FEW_CALLS], *calls = few;
+    size_t n = 0, k = 0;
+    bool ok;
+
+    for (const struct chat_turn *t = assistant; t != from; t = t->next)
+        for (const struct chat_item *i = t->items; i; i = i->next)
+            n += i->kind == ITEM_CALL;
+    if (n > FEW_CALLS)
+        calls = calloc(n, sizeof *calls);
+    if (!calls)
+        return fault_set(fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory.");
+    for (const struct chat_turn *t = assistant; t != from; t = t->next)
+        for (const struct chat_item *i = t->items; i; i = i->next)
+            if (i->kind == ITEM_CALL)
+                calls[k++] = (struct asked_call){ .item = i };
+    ok = check_stretch(calls, n, from, to, field, fault);
+    if (calls != few)
+        free(calls);
+    return ok;
+}
+
+bool chat_check_results(struct chat *chat, const char *field, struct fault *fault)
+{
+    struct chat_turn *t = chat->turns;
 
     while (t) {
-        const struct chat_turn *calls = t, *from, *to;
+        const struct chat_turn *assistant = t, *to;
+        struct chat_turn *from;
 
         while (t && t->role == ROLE_ASSISTANT)
             t = t->next;
@@ -186,7 +210,7 @@ bool chat_check_results(const struct chat *chat, const char *field, struct fault
         to = t;
         if (!from)
             return true;    /* the last turn is the assistant's: a beginning to be continued, or calls being answered now */
-        if (!check_stretch(calls, from, to, field, fault))
+        if (!gather_and_check(assistant, from, to, field, fault))
             return false;
     }
     return true;
@@ -194,19 +218,44 @@ bool chat_check_results(const struct chat *chat, const char *field, struct fault
 
 /* ---- texts ---- */
 
-bool chat_arguments_ok(const struct chat_call *call)
+struct span chat_arguments(const struct chat_call *call, struct arena *arena)
 {
-    struct jscan *s;
+    if (call->arguments_json.p)
+        return call->arguments_json;
+    return call->arguments_raw.p ? chat_text(arena, call->arguments_raw) : SPAN_LIT("");
+}
+
+static bool is_object(struct span text)
+{
+    struct jscan *s = jscan_new(&jscan_default_limits, 1);
     bool ok;
 
-    if (call->custom || span_trim(call->arguments).n == 0)
-        return true;
-    s = jscan_new(&jscan_default_limits, 1);
     if (!s)
         return false;
-    ok = jscan_feed(s, call->arguments) != JSCAN_BAD && jscan_end(s) == JSCAN_DONE &&
-         jval_type(call->arguments) == JTYPE_OBJECT;
+    ok = jscan_feed(s, text) != JSCAN_BAD && jscan_end(s) == JSCAN_DONE && jval_type(text) == JTYPE_OBJECT;
     jscan_free(s);
+    return ok;
+}
+
+bool chat_arguments_ok(const struct chat_call *call)
+{
+    const struct span raw = call->arguments_raw;
+    struct span text;
+    char *copy;
+    bool ok;
+
+    if (call->custom)
+        return true;
+    if (call->arguments_json.p)    /* scanned with the body */
+        return jval_type(call->arguments_json) == JTYPE_OBJECT;
+    if (span_trim(raw).n == 0)
+        return true;
+    copy = malloc(raw.n);
+    if (!copy)
+        return false;
+    text = (struct span){ copy, jraw_unescape(raw, copy) };
+    ok = is_object(text);
+    free(copy);
     return ok;
 }
 

@@ -63,11 +63,13 @@ struct chat_media {
     struct span detail;        /* low, high, auto...: how closely to look at a picture */
 };
 
+/* Arguments stay as the caller wrote them, so that a long history of calls is neither copied nor read where it only passes:
+ * chat_arguments gives the text. One of the two is SPAN_NONE. */
 struct chat_call {
     struct span id, name;
-    struct span arguments;     /* the JSON text itself, escapes undone (not "raw"): usually an object, as models write it: see
-                                * chat_arguments_ok. With `custom` it is free text, escapes undone */
-    bool custom;               /* OpenAI's custom tools */
+    struct span arguments_raw;     /* C, R: the body of the string that holds the JSON text (with `custom`: the free text) */
+    struct span arguments_json;    /* A, G: the JSON value as written */
+    bool custom;                   /* OpenAI's custom tools */
 };
 
 struct chat_result {
@@ -232,10 +234,15 @@ const struct chat_tool *chat_find_tool(const struct chat *chat, struct span name
 /* The call that a result answers; NULL: an orphan. */
 const struct chat_call *chat_find_call(const struct chat *chat, struct span id);
 /* Is the history in order: each result has its call before it, each call is answered once, by one result, before the
- * next assistant turn? False: `fault` names the id. `field` is the caller's word for the place ("messages"). */
+ * next assistant turn? False: `fault` names the id. `field` is the caller's word for the place ("messages"). Results without
+ * a name get that of their call. n log n. */
 struct fault;
-bool chat_check_results(const struct chat *chat, const char *field, struct fault *fault);
-/* Is a call's argument text one JSON object (pre-scanned within the usual limits)? Empty text counts as {}. */
+bool chat_check_results(struct chat *chat, const char *field, struct fault *fault);
+/* The JSON text of a call's arguments (custom: the free text), escapes undone: in the arena when it has any. Empty when there
+ * is none; SPAN_NONE without memory. */
+struct span chat_arguments(const struct chat_call *call, struct arena *arena);
+/* Is a call's argument text one JSON object (pre-scanned within the usual limits)? Empty text counts as {}, custom text as
+ * right. */
 bool chat_arguments_ok(const struct chat_call *call);
 /* The unescaped text of a raw string: in the arena when it has escapes, else itself. SPAN_NONE without memory. */
 struct span chat_text(struct arena *arena, struct span raw);

@@ -1,14 +1,29 @@
 /* edits.c - see edits.h. */
 #include "gateway/dialects/edits.h"
 
-#include <assert.h>
+static bool grow(struct edits *e)
+{
+    const size_t room = e->list ? 2 * e->room : EDITS_FEW;
+    struct edit *more = !e->list ? e->few : e->arena ? ARENA_ARRAY(e->arena, struct edit, room) : NULL;
 
-/* Kept in order of place: there are a handful. */
+    if (!more)
+        return false;
+    if (e->n)
+        memcpy(more, e->list, e->n * sizeof *more);
+    e->list = more;
+    e->room = room;
+    return true;
+}
+
+/* Kept in order of place. */
 static void add(struct edits *e, size_t at, size_t cut, struct span put)
 {
     size_t i = e->n;
 
-    assert(e->n < EDITS_MAX);
+    if (e->failed || (e->n == e->room && !grow(e))) {
+        e->failed = true;
+        return;
+    }
     e->n++;
     for (; i > 0 && e->list[i - 1].at > at; i--)
         e->list[i] = e->list[i - 1];
@@ -64,7 +79,7 @@ bool edits_pieces(const struct edits *e, struct request_out *out)
     size_t from = 0;
 
     out->n_pieces = 0;
-    out->pieces = ARENA_ARRAY(out->arena, struct span, 2 * e->n + 1);
+    out->pieces = e->failed ? NULL : ARENA_ARRAY(out->arena, struct span, 2 * e->n + 1);
     if (!out->pieces)
         return fault_set(out->fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory.");
     for (size_t i = 0; i < e->n; i++) {

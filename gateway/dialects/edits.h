@@ -5,18 +5,24 @@
 
 #include "gateway/dialects/dialect.h"
 
-#define EDITS_MAX 16
+#define EDITS_FEW 16
 
-struct edits {
-    struct span body;
-    struct edit {
-        size_t at, cut;        /* offset and length of what goes */
-        struct span put;       /* lives as long as the request */
-    } list[EDITS_MAX];         /* in order of place; no two overlap */
-    size_t n;
+struct edit {
+    size_t at, cut;            /* offset and length of what goes */
+    struct span put;           /* lives as long as the request */
 };
 
-/* `value` is a value within the body. */
+/* Begin with { .body = ..., .arena = the request's }. */
+struct edits {
+    struct span body;
+    struct arena *arena;       /* more than a few edits go there: a host may want something of each message */
+    struct edit few[EDITS_FEW];
+    struct edit *list;         /* in order of place; no two overlap */
+    size_t n, room;
+    bool failed;               /* the arena is full: edits_pieces tells */
+};
+
+/* `value` is a value within the body. Cheapest in the order of the body. */
 void edits_replace(struct edits *e, struct span value, struct span put);
 /* Before the byte at `at`. Two at one place come in the order of the calls. */
 void edits_insert(struct edits *e, size_t at, struct span put);
