@@ -24,6 +24,7 @@
 #include "gateway/upstream/fetch_loop.h"
 #include "gateway/upstream/fetch_plain.h"
 #include "gateway/upstream/fetch_target.h"
+#include "gateway/upstream/fetch_time.h"
 #include "gateway/upstream/list.h"
 
 #define POOL_MAX 1024              /* idle calls kept: about 24 KiB each */
@@ -36,7 +37,6 @@
 #define SEND_BYTES 16384L          /* over TLS curl copies each request into such a buffer, and keeps it */
 #define SENDS_MAX 3
 #define BUSY_SOCKET_RETRY_US 5000  /* connect(2) on a unix socket whose queue is full says EAGAIN and nothing after */
-#define NEVER INT64_MAX
 
 enum call_state { CALL_POOLED, CALL_QUEUED, CALL_CONNECTING, CALL_WAITING, CALL_BODY, CALL_ENDING };
 
@@ -61,7 +61,7 @@ struct fetch_call {
     struct origin *origin;
     CURL *easy;
     struct event timer;
-    int64_t armed_us;              /* when the timer fires; NEVER: not armed */
+    int64_t armed_us;              /* when the timer fires; FETCH_NEVER: not armed */
     const struct fetch_callbacks *callbacks;
     void *ctx;
     const struct fetch_target *target;
@@ -147,26 +147,20 @@ static void origins_free(struct fetch *f)
 
 static int64_t sooner(int64_t a, int64_t b) { return a < b ? a : b; }
 
+static struct fetch_wait call_wait(const struct fetch_call *c)
+{
+    if (c->state <= CALL_CONNECTING)
+        return (struct fetch_wait){ c->started_us, c->connect_us, FETCH_TIMEOUT_CONNECT };
+    if (c->state == CALL_WAITING && !c->paused)
+        return (struct fetch_wait){ c->connected_us, c->first_byte_us, FETCH_TIMEOUT_FIRST_BYTE };
+    if (c->state == CALL_BODY && !c->paused)
+        return (struct fetch_wait){ c->last_us, c->idle_us, FETCH_TIMEOUT_IDLE };
+    return (struct fetch_wait){ 0 };
+}
+
 static int64_t call_deadline(const struct fetch_call *c, enum fetch_end *which)
 {
-    int64_t at = NEVER;
-
-    *which = FETCH_TIMEOUT_TOTAL;
-    if (c->total_us)
-        at = c->started_us + c->total_us;
-    if (c->state <= CALL_CONNECTING && c->connect_us && c->started_us + c->connect_us < at) {
-        at = c->started_us + c->connect_us;
-        *which = FETCH_TIMEOUT_CONNECT;
-    }
-    if (c->state == CALL_WAITING && c->first_byte_us && !c->paused && c->connected_us + c->first_byte_us < at) {
-        at = c->connected_us + c->first_byte_us;
-        *which = FETCH_TIMEOUT_FIRST_BYTE;
-    }
-    if (c->state == CALL_BODY && c->idle_us && !c->paused && c->last_us + c->idle_us < at) {
-        at = c->last_us + c->idle_us;
-        *which = FETCH_TIMEOUT_IDLE;
-    }
-    return at;
+    return fetch_deadline(c->started_us, c->total_us, call_wait(c), which);
 }
 
 static void call_arm(struct fetch_call *c, int64_t now_us)
@@ -176,12 +170,7 @@ static void call_arm(struct fetch_call *c, int64_t now_us)
 
     if (c->state == CALL_QUEUED && c->retry_us)
         at = sooner(at, c->retry_us);
-    if (at >= c->armed_us)    /* fires early at worst */
-        return;
-    const int64_t left = at > now_us ? at - now_us : 0;
-    const struct timeval tv = { left / 1000000, left % 1000000 };
-    event_add(&c->timer, &tv);
-    c->armed_us = at;
+    fetch_arm(&c->timer, &c->armed_us, at, now_us);
 }
 
 /* ---- what we send ---- */
@@ -369,7 +358,7 @@ static struct fetch_call *call_make(struct fetch *f)
         return NULL;
     }
     c->fetch = f;
-    c->armed_us = NEVER;
+    c->armed_us = FETCH_NEVER;
     event_assign(&c->timer, f->loop.base, -1, 0, on_call_timer, c);
     list_init(&c->all);
     list_init(&c->queue);
@@ -649,7 +638,7 @@ static void on_call_timer(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    c->armed_us = NEVER;
+    c->armed_us = FETCH_NEVER;
     if (c->state == CALL_POOLED || c->state == CALL_ENDING)
         return;
     if (call_deadline(c, &which) <= now) {

@@ -27,6 +27,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "gateway/upstream/fetch_time.h"
 #include "gateway/upstream/plain_answer.h"
 #include "gateway/upstream/plain_pool.h"
 
@@ -37,7 +38,6 @@
 #define READS_A_TURN 4             /* then others have their turn */
 #define PIECES_MAX 64              /* of one write */
 #define HELD_BYTES 4096u           /* at first, of half a head; at most 2 * FETCH_HEAD_BYTES_MAX */
-#define NEVER INT64_MAX
 
 enum call_state { CALL_POOLED, CALL_QUEUED, CALL_CONNECTING, CALL_WAITING, CALL_BODY, CALL_ENDING };
 
@@ -60,7 +60,7 @@ struct plain_call {
     struct plain_origin *origin;
     struct plain_conn *conn;
     struct event timer;
-    int64_t armed_us;              /* when the timer fires; NEVER: not armed */
+    int64_t armed_us;              /* when the timer fires; FETCH_NEVER: not armed */
     const struct fetch_callbacks *callbacks;
     void *ctx;
     const struct fetch_target *target;
@@ -98,26 +98,20 @@ struct plain {
 
 /* ---- timers: one a call, armed for the next time that matters or earlier, and looked at again when it fires ---- */
 
+static struct fetch_wait call_wait(const struct plain_call *c)
+{
+    if (c->state <= CALL_CONNECTING)
+        return (struct fetch_wait){ c->dialled_us, c->connect_us, FETCH_TIMEOUT_CONNECT };
+    if (c->state == CALL_WAITING && !c->paused)
+        return (struct fetch_wait){ c->sent_us, c->first_byte_us, FETCH_TIMEOUT_FIRST_BYTE };
+    if (c->state == CALL_BODY && !c->paused)
+        return (struct fetch_wait){ c->last_us, c->idle_us, FETCH_TIMEOUT_IDLE };
+    return (struct fetch_wait){ 0 };
+}
+
 static int64_t call_deadline(const struct plain_call *c, enum fetch_end *which)
 {
-    int64_t at = NEVER;
-
-    *which = FETCH_TIMEOUT_TOTAL;
-    if (c->total_us)
-        at = c->started_us + c->total_us;
-    if (c->state <= CALL_CONNECTING && c->connect_us && c->dialled_us + c->connect_us < at) {
-        at = c->dialled_us + c->connect_us;
-        *which = FETCH_TIMEOUT_CONNECT;
-    }
-    if (c->state == CALL_WAITING && c->first_byte_us && !c->paused && c->sent_us + c->first_byte_us < at) {
-        at = c->sent_us + c->first_byte_us;
-        *which = FETCH_TIMEOUT_FIRST_BYTE;
-    }
-    if (c->state == CALL_BODY && c->idle_us && !c->paused && c->last_us + c->idle_us < at) {
-        at = c->last_us + c->idle_us;
-        *which = FETCH_TIMEOUT_IDLE;
-    }
-    return at;
+    return fetch_deadline(c->started_us, c->total_us, call_wait(c), which);
 }
 
 static void call_arm(struct plain_call *c, int64_t now_us)
@@ -125,12 +119,7 @@ static void call_arm(struct plain_call *c, int64_t now_us)
     enum fetch_end which;
     const int64_t at = call_deadline(c, &which);
 
-    if (at >= c->armed_us)    /* fires early at worst */
-        return;
-    const int64_t left = at > now_us ? at - now_us : 0;
-    const struct timeval tv = { left / 1000000, left % 1000000 };
-    event_add(&c->timer, &tv);
-    c->armed_us = at;
+    fetch_arm(&c->timer, &c->armed_us, at, now_us);
 }
 
 /* ---- a call's life ---- */
@@ -145,7 +134,7 @@ static struct plain_call *call_make(struct plain *p)
         return NULL;
     c->is_plain = true;
     c->plain = p;
-    c->armed_us = NEVER;
+    c->armed_us = FETCH_NEVER;
     event_assign(&c->timer, p->sockets.base, -1, 0, on_call_timer, c);
     list_init(&c->all);
     list_init(&c->queue);
@@ -726,7 +715,7 @@ static void on_call_timer(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    c->armed_us = NEVER;
+    c->armed_us = FETCH_NEVER;
     if (c->state == CALL_POOLED || c->state == CALL_ENDING)
         return;
     if (call_deadline(c, &which) <= now) {

@@ -2,7 +2,7 @@
 noinst_LIBRARIES += libupstream.a
 libupstream_a_SOURCES = \
 	gateway/upstream/fetch.c gateway/upstream/fetch.h \
-	gateway/upstream/fetch_loop.c gateway/upstream/fetch_loop.h \
+	gateway/upstream/fetch_loop.c gateway/upstream/fetch_loop.h gateway/upstream/fetch_time.h \
 	gateway/upstream/fetch_target.c gateway/upstream/fetch_target.h \
 	gateway/upstream/fetch_plain.c gateway/upstream/fetch_plain.h \
 	gateway/upstream/plain_answer.c gateway/upstream/plain_answer.h \
