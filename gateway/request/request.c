@@ -1,7 +1,7 @@
 /* request.c - the steps of a request, top to bottom. Reading this file is reading the product.
  *
- *   head  -> AUTH -> (BODY) -> PARSE -> FEATURES -> DECIDE -> DRIVE -> REPLY -> DONE
- *               \______________\___________\___________\__________> a fault: REPLY
+ *   head  -> AUTH -> (BODY) -> PARSE -> DECIDE -> DRIVE -> REPLY -> DONE
+ *               \______________\_________\___________\__________> a fault: REPLY
  *
  * DRIVE is a conversation with the policy's machine (policies/machine.h): it is given events and answers with actions;
  * this file carries the actions out, one function each: reserve, call, commit, cancel, settle, accept, fail.
@@ -308,7 +308,7 @@ static void on_body(void *ctx, struct connection *c, struct span piece, bool las
         run(r, r->endpoint == ENDPOINT_ANSWER ? STEP_PARSE : STEP_REPLY);
 }
 
-/* ---- PARSE, FEATURES, DECIDE ---- */
+/* ---- PARSE (features with it), DECIDE ---- */
 
 static enum step step_parse(struct request *r)
 {
@@ -774,7 +774,7 @@ static void on_attempt_end(void *ctx, struct attempt *a)
 
 /* ---- REPLY to what never reached the machine ---- */
 
-static enum step step_reply(struct request *r)
+static void step_reply(struct request *r)
 {
     if (r->fault.status) {
         finish_refused(r, r->fault.status);
@@ -783,7 +783,6 @@ static enum step step_reply(struct request *r)
         pages_reply(r);
     }
     maybe_done(r);
-    return STEP_DONE;
 }
 
 static void run(struct request *r, enum step step)
@@ -796,7 +795,6 @@ static void run(struct request *r, enum step step)
         case STEP_AUTH: step = step_auth(r); break;
         case STEP_BODY: return;
         case STEP_PARSE: step = step_parse(r); break;
-        case STEP_FEATURES: step = STEP_DECIDE; break;
         case STEP_DECIDE: step = step_decide(r); break;
         case STEP_DRIVE: drive(r, &start); return;
         case STEP_REPLY: step_reply(r); return;

@@ -19,7 +19,7 @@
 enum step {
     STEP_AUTH,          /* head read: key, endpoint */
     STEP_BODY,          /* waiting for the body */
-    STEP_PARSE, STEP_FEATURES, STEP_DECIDE,
+    STEP_PARSE, STEP_DECIDE,
     STEP_DRIVE,         /* the machine has it: attempts, judging, settling */
     STEP_REPLY,         /* the reply is decided; bytes go out as the caller and the ledger allow */
     STEP_DONE,
