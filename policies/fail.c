@@ -201,6 +201,10 @@ struct fail fail_no_step(const struct machine *m)
         f.param = SPAN_LIT("messages");
         return f;
     }
+    if (count_skips(plan, PLAN_DIALECT))
+        return make(FAIL_CALLER, 400, "invalid_request_error", SPAN_LIT("unsupported_parameter"),
+                    arena_printf(m->arena, "No model of route \"%.*s\" that can be called can be asked this in its provider's dialect.",
+                                 SPAN_FMT(route)));
     if (count_skips(plan, PLAN_NOT_LOCAL) == plan->n_steps)
         return make(FAIL_POLICY, 403, "permission_error", SPAN_LIT("policy_refused"),
                     arena_printf(m->arena,

@@ -17,6 +17,7 @@ const char *plan_skip_text(enum plan_skip s)
     case PLAN_OFF: return "its provider is off";
     case PLAN_NOT_LOCAL: return "the route is placement: local, and its provider is not";
     case PLAN_MODALITY: return "it does not read what the prompt holds";
+    case PLAN_DIALECT: return "its provider's dialect cannot say what is asked";
     case PLAN_TOO_LONG: return "the prompt does not fit its window";
     case PLAN_NO_PRICE: return "no price of it is in force";
     case PLAN_TOO_DEAR: return "one attempt may cost more than the limit";

@@ -19,6 +19,7 @@ enum plan_skip {
     PLAN_OFF,                      /* its provider has no key, or is switched off */
     PLAN_NOT_LOCAL,                /* the route is placement: local, the provider is not */
     PLAN_MODALITY,                 /* the model does not read what the prompt holds */
+    PLAN_DIALECT,                  /* its provider's dialect cannot say what is asked; set by the gateway, which knows them */
     PLAN_TOO_LONG,                 /* the prompt is certain not to fit the window */
     PLAN_NO_PRICE,                 /* no price is in force */
     PLAN_TOO_DEAR,                 /* its worst case alone is above the cost limit */
