@@ -832,6 +832,7 @@ static void *writer_main(void *arg)
     struct ledger *l = arg;
     bool well = true, stop = false, end = false;
 
+    pthread_setname_np(pthread_self(), "ledger");
     while (!end) {
         struct list batch;
 
@@ -877,6 +878,7 @@ static void *checkpointer_main(void *arg)
 {
     struct ledger *l = arg;
 
+    pthread_setname_np(pthread_self(), "checkpoints");
     pthread_mutex_lock(&l->checkpoint_lock);
     while (!l->checkpoint_stop) {
         if (!l->checkpoint_wanted) {

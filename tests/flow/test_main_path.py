@@ -1,7 +1,13 @@
 """The main path: a call over HTTPS, its answer, its rows."""
+import os
 import unittest
 
 from house import House, book, policy
+
+
+def open_read(path):
+    with open(path) as f:
+        return f.read().strip()
 
 
 class MainPath(unittest.TestCase):
@@ -39,6 +45,12 @@ class MainPath(unittest.TestCase):
             self.assertEqual(r.lines[-1], "data: [DONE]")
             self.assertEqual(r.lines[-2], ": x-tollgate-cost-usd=0.00002")
             self.assertFalse(any("usage" in e for e in r.events))
+
+    def test_every_thread_has_a_name_for_top_and_perf(self):
+        with House(workers=2) as h:
+            tasks = "/proc/%d/task" % h.server.process.pid
+            names = {open_read("%s/%s/comm" % (tasks, t)) for t in os.listdir(tasks)}
+            self.assertLessEqual({"checkpoints", "ledger", "reader", "tollgate", "worker-0", "worker-1"}, names)
 
     def test_inline_media_fit_a_limit_that_their_tokens_fit(self):
         # Their base64 was bounded at a token a byte, audio at the whole window: both were over the bundled policy's 2 USD.
