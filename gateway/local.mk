@@ -47,7 +47,7 @@ gateway/defaults_bundled.c: $(DEFAULTS) schemas/bundle.sh
 	$(AM_V_GEN)mkdir -p gateway && BUNDLE_TABLE=bundled_defaults sh $(srcdir)/schemas/bundle.sh $(DEFAULTS) > $@.tmp && mv $@.tmp $@
 CLEANFILES += gateway/defaults_bundled.c
 libgateway_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS) $(CURL_CFLAGS) $(SSL_CFLAGS) $(SQLITE_CFLAGS) \
-	$(PCRE2_CFLAGS)
+	$(PCRE2_CFLAGS) -DINSTALLED_MODELS='"$(pkgdatadir)/models"'
 
 GATEWAY_LIBS = libgateway.a libdialects.a libledger.a libupstream.a libpolicy.a libpricing.a $(BASE_LIBS) \
 	$(CURL_LIBS) $(EVENT_LIBS) $(SSL_LIBS) $(SQLITE_LIBS) $(PCRE2_LIBS)

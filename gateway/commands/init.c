@@ -57,7 +57,8 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* Beside an installed program in share/tollgate/models, beside a built one in ../engine/models. */
+/* Beside an installed program in share/tollgate/models, beside a built one in ../engine/models; else where this build was
+ * told to install them (--datadir elsewhere). */
 static char *find_models(const char *given)
 {
     static const char *const places[] = { "../share/tollgate/models", "../engine/models", "engine/models" };
@@ -80,7 +81,7 @@ static char *find_models(const char *given)
             return realpath(path, NULL);
         }
     }
-    return NULL;
+    return is_folder(INSTALLED_MODELS "/tiny-flash") ? realpath(INSTALLED_MODELS, NULL) : NULL;
 }
 
 /* A provider whose dialect comes with a later version cannot be asked, whatever key there is. */

@@ -154,6 +154,16 @@ class Init(unittest.TestCase):
             self.assertEqual((a.status, a.headers["x-tollgate-provider"], a.headers["x-tollgate-route"]), (200, "local", "sovereign"))
             self.assertEqual(h.mock.stats()["requests"], 1)
 
+    def test_an_installed_program_finds_the_models_that_were_installed_with_it(self):
+        for folder in ("usr/bin", "usr/share/tollgate"):
+            os.makedirs(os.path.join(self.dir, folder))
+        program = os.path.join(self.dir, "usr/bin/tollgate")
+        shutil.copy(TOLLGATE, program)
+        os.symlink(os.path.realpath(os.path.join(SOURCE, "engine/models")), os.path.join(self.dir, "usr/share/tollgate/models"))
+        p = subprocess.run([program, "init", self.dir + "/demo"], capture_output=True, text=True, timeout=60)
+        self.assertEqual((p.returncode, p.stderr), (0, ""))
+        self.assertEqual(run("check", "--config", self.dir + "/demo/tollgate.json")[::2], (0, ""))
+
     def test_secrets_of_init_are_for_their_owner_alone(self):
         run("init", "--models", os.path.join(SOURCE, "engine/models"), self.dir + "/demo")
         for name in ("key.txt", "key.pem"):
