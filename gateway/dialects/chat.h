@@ -147,6 +147,7 @@ enum foreign_kind {
 struct chat_foreign {
     struct span name;          /* its path in the caller's spelling: "generationConfig.speechConfig" */
     enum foreign_kind kind;
+    const char *code;          /* MEANS: of the fault, where it has one of its own; NULL: unsupported_parameter. Static */
     struct chat_foreign *next;
 };
 

@@ -41,7 +41,10 @@ bool dialect_check_foreign(const struct chat *chat, const struct dialect *to, st
         if (f->kind != FOREIGN_MEANS)
             continue;
         snprintf(field, sizeof field, "%.*s", SPAN_FMT(f->name));
-        return dialect_refuse(fault, chat, to, field, "it has no such thing, and without it the answer would mean something else");
+        dialect_refuse(fault, chat, to, field, "it has no such thing, and without it the answer would mean something else");
+        if (f->code)
+            fault->code = f->code;
+        return false;
     }
     return true;
 }

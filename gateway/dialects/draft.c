@@ -37,6 +37,7 @@ void draft_free(struct draft *d)
         buf_free(&d->opaques[i].raw);
     free(d->calls);
     free(d->view_calls);
+    free(d->reader);
     draft_init(d);
 }
 
