@@ -2,7 +2,7 @@
 import threading
 import unittest
 
-from house import Shared
+from house import Shared, wait_for
 
 
 class Trace(Shared):
@@ -14,6 +14,7 @@ class Trace(Shared):
         if not hasattr(Trace, "key"):
             out = self.h.run("keys", "create", "--team", "other", "--name", "one")[1]
             Trace.key = [line[5:] for line in out.split("\n") if line.startswith("key: ")][0]
+            wait_for(lambda: self.h.request("GET", "/v1/models", key=Trace.key).status == 200, 5, "the new key")
         return Trace.key
 
     def test_an_escalated_answer_is_told_attempt_by_attempt_with_exact_costs(self):
