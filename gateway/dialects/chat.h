@@ -158,6 +158,8 @@ struct chat {
     enum dialect_id dialect;
     struct span body;                  /* the text as it came, pre-scanned */
     struct span model;                 /* as asked, escapes undone */
+    bool counting;                     /* a count is asked for, not an answer (count_tokens): what only an answer needs, such as
+                                        * Anthropic's max_tokens, may be missing. Set before parse, like Gemini's model */
     bool stream;
     bool usage_asked;                  /* Chat: stream_options.include_usage. Elsewhere usage always comes */
     bool stream_array;                 /* Gemini without alt=sse: one JSON array, piece by piece */
