@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/base64.h"
+
 /* ---- the place ---- */
 
 size_t reading_enter(struct reading *r, const char *fmt, ...)
@@ -58,6 +60,20 @@ bool reading_unknown(struct reading *r, const char *field)
 bool reading_no_memory(struct reading *r)
 {
     return fault_set(r->spec->fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory.");
+}
+
+/* Length of the longest beginning of `raw` within `most` bytes that cuts no escape. */
+static size_t whole_escapes(struct span raw, size_t most)
+{
+    size_t i = 0, unit;
+
+    if (raw.n <= most)
+        return raw.n;
+    for (;; i += unit) {
+        unit = raw.p[i] != '\\' ? 1 : raw.p[i + 1] == 'u' ? 6 : 2;
+        if (i + unit > most)
+            return i;
+    }
 }
 
 /* ---- checks ---- */
@@ -146,6 +162,45 @@ bool reading_name(struct reading *r, const char *field, struct span v, size_t mo
     return true;
 }
 
+#define MEDIA_HEAD_MAX 512u    /* "data:image/png;base64": what stands before the comma, or a scheme */
+
+/* RFC 2397: data:TYPE[;parameters];base64,BYTES. The head may have escapes ("image\\/png", as PHP writes it). */
+static bool read_data(struct reading *r, const char *field, struct span raw, struct span head, struct chat_media *media)
+{
+    const struct span mark = SPAN_LIT(";base64");
+    struct span type;
+
+    if (head.n < 5 + mark.n || !span_eq_nocase(span_skip(head, head.n - mark.n), mark))
+        return reading_want(r, field, "must be a data: URL in base64");
+    type = span_first(span_skip(head, 5), head.n - 5 - mark.n);
+    type = span_first(type, span_find(type, ';'));
+    media->source = MEDIA_BYTES;
+    media->type = type.n ? type : SPAN_NONE;
+    media->data = span_skip(raw, span_find(raw, ',') + 1);
+    return base64_raw_ok(media->data, BASE64_STANDARD) || reading_want(r, field, "must hold valid base64");
+}
+
+bool reading_media(struct reading *r, const char *field, struct span v, struct chat_media *media)
+{
+    static const struct span data = SPAN_LIT("data:"), http = SPAN_LIT("http://"), https = SPAN_LIT("https://");
+    struct span raw = SPAN_NONE, head;
+
+    if (!reading_raw(r, field, v, &raw))
+        return false;
+    head = span_first(raw, whole_escapes(raw, MEDIA_HEAD_MAX));
+    head = span_first(head, span_find(head, ','));
+    head = raw.p ? chat_text(r->spec->arena, head) : SPAN_LIT("");
+    if (!head.p)
+        return reading_no_memory(r);
+    if (span_eq_nocase(span_first(head, data.n), data))
+        return read_data(r, field, raw, head, media);
+    if (!span_eq_nocase(span_first(head, http.n), http) && !span_eq_nocase(span_first(head, https.n), https))
+        return reading_want(r, field, "must be an https or data: URL");
+    media->source = MEDIA_URL;
+    media->data = raw;
+    return true;
+}
+
 int reading_word(struct span v, const char *const *words)
 {
     const struct span raw = jval_raw(v);
@@ -157,20 +212,6 @@ int reading_word(struct span v, const char *const *words)
 }
 
 /* ---- texts ---- */
-
-/* Length of the longest beginning of `raw` within `most` bytes that cuts no escape. */
-static size_t whole_escapes(struct span raw, size_t most)
-{
-    size_t i = 0, unit;
-
-    if (raw.n <= most)
-        return raw.n;
-    for (;; i += unit) {
-        unit = raw.p[i] != '\\' ? 1 : raw.p[i + 1] == 'u' ? 6 : 2;
-        if (i + unit > most)
-            return i;
-    }
-}
 
 /* Texts are shown, not kept: all of a long conversation, each with its escapes, would fill any arena. */
 bool reading_show(struct reading *r, struct span raw)
