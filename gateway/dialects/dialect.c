@@ -138,6 +138,7 @@ struct span names_out(struct names *names, struct arena *arena, struct span name
         names->list = more;
     }
     names->list[names->n].ours = name;
+    names->list[names->n].wrapped = false;
     names->list[names->n++].theirs = theirs;
     return theirs;
 }
@@ -148,4 +149,19 @@ struct span names_back(const struct names *names, struct span theirs)
         if (span_eq(names->list[i].theirs, theirs))
             return names->list[i].ours;
     return theirs;
+}
+
+void names_wrap(struct names *names, struct span ours)
+{
+    for (size_t i = 0; i < names->n; i++)
+        if (span_eq(names->list[i].ours, ours))
+            names->list[i].wrapped = true;
+}
+
+bool names_wrapped(const struct names *names, struct span theirs)
+{
+    for (size_t i = 0; names && i < names->n; i++)
+        if (names->list[i].wrapped && span_eq(names->list[i].theirs, theirs))
+            return true;
+    return false;
 }

@@ -52,7 +52,7 @@ void notes_add(struct notes *n, const char *what, struct span field);    /* "dro
 
 /* Tool names outside the target's rule are written otherwise, and read back (draft.names). */
 struct names {
-    struct { struct span ours, theirs; } *list;
+    struct { struct span ours, theirs; bool wrapped; } *list;
     size_t n;
 };
 /* The name as `theirs`: itself where it fits [A-Za-z0-9_-]{1,most} (with `letter_first`, a letter or _ first; with `dots`
@@ -60,6 +60,9 @@ struct names {
 struct span names_out(struct names *names, struct arena *arena, struct span name, size_t most, bool letter_first, bool dots,
                       struct fault *fault);
 struct span names_back(const struct names *names, struct span theirs);
+/* After names_out: it is a custom tool that goes out as a function (unwrap.h); the draft takes its text out of the answer. */
+void names_wrap(struct names *names, struct span ours);
+bool names_wrapped(const struct names *names, struct span theirs);
 
 struct request_out {
     struct arena *arena;               /* the request's: outlives the attempt */

@@ -23,6 +23,7 @@ static void forget(struct draft_call *c)
     buf_free(&c->id);
     buf_free(&c->arguments);
     buf_free(&c->waiting);
+    unwrap_free(&c->unwrap);
 }
 
 void draft_free(struct draft *d)
@@ -146,6 +147,19 @@ static bool arguments_on(struct draft *d, unsigned choice, unsigned call, struct
     return raw.n == 0 || hand_on(d, &p);
 }
 
+/* A custom tool's text is within the arguments of the function that stands for it. */
+static bool unwrap_on(struct draft *d, unsigned choice, unsigned call, struct draft_call *c, struct span raw)
+{
+    struct buf text;
+    bool ok;
+
+    buf_init(&text, DRAFT_BYTES_MAX);
+    ok = unwrap_feed(&c->unwrap, raw, &text) && add_text(&c->arguments, buf_span(&text)) &&
+         arguments_on(d, choice, call, buf_span(&text), true);
+    buf_free(&text);
+    return ok || fail(d);
+}
+
 /* The caller learns of a call when its name is known. A host that sends no id (old Gemini, some compatible ones) gets one:
  * the caller needs it to answer. */
 static bool begin(struct draft *d, unsigned choice, unsigned call, struct draft_call *c)
@@ -159,7 +173,10 @@ static bool begin(struct draft *d, unsigned choice, unsigned call, struct draft_
     p.name = buf_span(&c->name);
     if (!hand_on(d, &p))
         return false;
-    if (!arguments_on(d, choice, call, buf_span(&c->waiting), c->custom))
+    if (c->wrapped)
+        buf_clear(&c->arguments);    /* gathered before it was known to be one */
+    if (c->wrapped ? !unwrap_on(d, choice, call, c, buf_span(&c->waiting))
+                   : !arguments_on(d, choice, call, buf_span(&c->waiting), c->custom))
         return false;
     buf_free(&c->waiting);
     return true;
@@ -173,6 +190,8 @@ static bool keep_name(struct draft *d, struct draft_call *c, struct span name_ra
         return true;
     if (!add_text(&c->name, name_raw))
         return fail(d);
+    c->wrapped = names_wrapped(d->names, buf_span(&c->name));
+    c->custom |= c->wrapped;
     name = names_back(d->names, buf_span(&c->name));
     if (name.p == c->name.p)
         return true;
@@ -212,7 +231,11 @@ bool draft_arguments(struct draft *d, unsigned choice, unsigned call, struct spa
     if (choice != 0 || (d->one_call && call > 0) || raw.n == 0)
         return true;
     c = call_at(d, call);
-    if (!c || !add_text(&c->arguments, raw))
+    if (!c)
+        return fail(d);
+    if (c->begun && c->wrapped)
+        return unwrap_on(d, choice, call, c, raw);
+    if (!add_text(&c->arguments, raw))
         return fail(d);
     if (!c->begun)
         return buf_add_span(&c->waiting, raw) || fail(d);

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "gateway/dialects/chat.h"
+#include "gateway/dialects/unwrap.h"
 #include "policies/checks.h"
 #include "pricing/price.h"
 
@@ -47,6 +48,8 @@ struct draft_call {
     struct buf waiting;                /* raw arguments that came before id and name */
     bool begun;                        /* PIECE_CALL has gone out */
     bool custom;
+    bool wrapped;                      /* a custom tool that was sent as a function: its text is within {"input":...} */
+    struct unwrap unwrap;
 };
 
 /* A signature that the caller's dialect may not carry: kept for the next turn of the tool loop. */
@@ -77,6 +80,8 @@ struct draft {
     struct buf stop_raw;               /* the stop sequence that ended it, where the provider says so */
     bool ended;                        /* the provider's terminal event has come */
     bool has_usage;
+    bool usage_begun;                  /* without has_usage: the prompt's counters of `usage` are reported, the output's are not
+                                        * (an Anthropic stream that was cut) */
     bool usage_mended;                 /* what was reported could not be, or its totals disagree: flag the row */
     struct usage usage;
     char model[128];                   /* as returned */
@@ -93,6 +98,12 @@ struct draft {
     bool failed;                       /* no memory, or too large */
     void *reader;                      /* private to the dialect that reads: one malloc'ed block, freed with the draft */
     struct answer_tool *view_calls;    /* for draft_view */
+
+    /* Private to the provider's dialect: what one event of a stream leaves for the next ones. */
+    struct {
+        unsigned n_calls;              /* that have come, dropped ones too */
+        int64_t blocks[DRAFT_CALLS_MAX];    /* index of the block of each */
+    } reader;
 };
 
 void draft_init(struct draft *d);

@@ -7,7 +7,8 @@ libdialects_a_SOURCES = \
 	gateway/dialects/edits.c gateway/dialects/edits.h \
 	gateway/dialects/fault.c gateway/dialects/fault.h \
 	gateway/dialects/reading.c gateway/dialects/reading.h \
-	gateway/dialects/sse.c gateway/dialects/sse.h
+	gateway/dialects/sse.c gateway/dialects/sse.h \
+	gateway/dialects/unwrap.c gateway/dialects/unwrap.h
 libdialects_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 
 # OpenAI Chat
@@ -18,11 +19,14 @@ libdialects_a_SOURCES += \
 DIALECT_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 DIALECT_TEST_LIBS = libdialects.a libpolicy.a libpricing.a $(BASE_LIBS) $(PCRE2_LIBS) $(CMOCKA_LIBS)
 
-check_PROGRAMS += gateway/dialects/test_sse
-TESTS += gateway/dialects/test_sse
+check_PROGRAMS += gateway/dialects/test_sse gateway/dialects/test_unwrap
+TESTS += gateway/dialects/test_sse gateway/dialects/test_unwrap
 gateway_dialects_test_sse_SOURCES = gateway/dialects/test_sse.c
 gateway_dialects_test_sse_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_sse_LDADD = $(DIALECT_TEST_LIBS)
+gateway_dialects_test_unwrap_SOURCES = gateway/dialects/test_unwrap.c
+gateway_dialects_test_unwrap_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_unwrap_LDADD = $(DIALECT_TEST_LIBS)
 
 check_PROGRAMS += gateway/dialects/test_openai_chat gateway/dialects/test_openai_answer
 TESTS += gateway/dialects/test_openai_chat gateway/dialects/test_openai_answer
