@@ -19,11 +19,12 @@ static bool set_up(sqlite3 *db, enum db_mode mode)
 {
     sqlite3_busy_timeout(db, DB_BUSY_MS);
     /* secure_delete (on in Debian) would zero each freed cell; nothing secret is stored. The ledger turns automatic
-     * checkpoints off for its own connection. The WAL is cut to 64 MiB when it starts anew. */
+     * checkpoints off for its own connection. The WAL is cut to 64 MiB when it starts anew. What a transaction changes
+     * is written when it commits, not before: walfile.h rests on it. */
     return (mode == DB_READ || db_exec(db, "PRAGMA journal_mode = WAL")) && db_exec(db, "PRAGMA secure_delete = OFF") &&
            db_exec(db, "PRAGMA wal_autocheckpoint = 1000") && db_exec(db, "PRAGMA journal_size_limit = 67108864") &&
            db_exec(db, "PRAGMA temp_store = MEMORY") && db_exec(db, "PRAGMA trusted_schema = OFF") &&
-           (mode != DB_READ || db_exec(db, "PRAGMA query_only = ON"));
+           db_exec(db, "PRAGMA cache_spill = OFF") && (mode != DB_READ || db_exec(db, "PRAGMA query_only = ON"));
 }
 
 sqlite3 *db_open(const char *path, enum db_mode mode, const char *vfs, struct problems *ps)

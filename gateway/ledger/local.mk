@@ -15,6 +15,7 @@ libledger_a_SOURCES = \
 	gateway/ledger/store.c gateway/ledger/store.h \
 	gateway/ledger/trace.c gateway/ledger/trace.h \
 	gateway/ledger/utc.c gateway/ledger/utc.h \
+	gateway/ledger/walfile.c gateway/ledger/walfile.h \
 	gateway/server/digest.c gateway/server/digest.h
 nodist_libledger_a_SOURCES = schemas/ledger_bundled.c
 libledger_a_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(SSL_CFLAGS) $(JANSSON_CFLAGS)

@@ -15,6 +15,7 @@
 #include "gateway/ledger/db.h"
 #include "gateway/ledger/rollup.h"
 #include "gateway/ledger/utc.h"
+#include "gateway/ledger/walfile.h"
 
 enum statement {
     BEGIN,
@@ -57,6 +58,7 @@ static const char *const statement_sql[STATEMENTS] = {
 
 struct store {
     sqlite3 *db;
+    struct walfile *files;
     sqlite3_stmt *st[STATEMENTS];
     struct rollup *rollup;
     struct buf text;               /* JSON being written: extras, bound */
@@ -85,7 +87,12 @@ struct store *store_open(const char *path, bool durability_power, const char *vf
         return NULL;
     }
     buf_init(&s->text, JSON_CAP);
-    s->db = db_open(path, DB_CREATE, vfs, ps);
+    s->files = walfile_new(vfs);
+    if (!s->files) {
+        problem_error(ps, "", "there is no memory for the ledger");
+        goto fail;
+    }
+    s->db = db_open(path, DB_CREATE, walfile_name(s->files), ps);
     if (!s->db)
         goto fail;
     /* NORMAL: the log is synced before a checkpoint only, so loss of power may take the last commits but never the
@@ -122,6 +129,7 @@ void store_close(struct store *s)
         sqlite3_finalize(s->st[i]);
     if (s->db)
         db_close(s->db);
+    walfile_free(s->files);
     buf_free(&s->text);
     free(s);
 }

@@ -38,6 +38,12 @@ gateway_ledger_test_disk_SOURCES = gateway/ledger/test_disk.c gateway/ledger/fix
 gateway_ledger_test_disk_CFLAGS = $(LEDGER_TEST_CFLAGS)
 gateway_ledger_test_disk_LDADD = $(LEDGER_TEST_LIBS)
 
+check_PROGRAMS += gateway/ledger/test_walfile
+TESTS += gateway/ledger/test_walfile
+gateway_ledger_test_walfile_SOURCES = gateway/ledger/test_walfile.c gateway/ledger/fixture.h gateway/ledger/faulty.h
+gateway_ledger_test_walfile_CFLAGS = $(LEDGER_TEST_CFLAGS)
+gateway_ledger_test_walfile_LDADD = $(LEDGER_TEST_LIBS)
+
 check_PROGRAMS += gateway/ledger/test_crash
 TESTS += gateway/ledger/test_crash
 gateway_ledger_test_crash_SOURCES = gateway/ledger/test_crash.c gateway/ledger/fixture.h gateway/ledger/faulty.h
