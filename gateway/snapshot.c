@@ -140,8 +140,9 @@ static void build_view(struct snapshot *s, const struct snapshot_parts *parts)
                 .local = provider_is_local(p),
             };
             s->models[s->n_models++] = (struct snapshot_model){
-                p, parts->health ? health_get(parts->health, m->provider, m->name) : NULL
+                .provider = p, .health = parts->health ? health_get(parts->health, m->provider, m->name) : NULL
             };
+            provider_traits(p, m->upstream_id, &s->models[s->n_models - 1].traits);
         }
     }
 }

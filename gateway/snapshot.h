@@ -21,6 +21,7 @@
 struct snapshot_model {
     struct provider *provider;
     struct health_entry *health;
+    struct traits traits;                /* as provider_traits says */
 };
 
 struct snapshot {

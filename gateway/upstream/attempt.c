@@ -196,7 +196,7 @@ static const struct fetch_callbacks fetch_callbacks = { .on_head = on_head, .on_
 
 static bool call(struct attempt *a)
 {
-    if (!provider_prepare(a->target->provider, PROVIDER_CHAT, a->model, a->stream, clock_mono_ms(), &a->spec, &a->key)) {
+    if (!provider_prepare(a->target->provider, DIALECT_CHAT, a->model, a->stream, clock_mono_ms(), &a->spec, &a->key)) {
         a->outcome.status = 401;    /* no key at all: our own credential's fault */
         return false;
     }

@@ -11,6 +11,7 @@ libupstream_a_SOURCES = \
 	gateway/upstream/health.c gateway/upstream/health.h \
 	gateway/upstream/provider.c gateway/upstream/provider.h \
 	gateway/upstream/quirks.c gateway/upstream/quirks.h \
+	gateway/upstream/fields.c gateway/upstream/fields.h \
 	gateway/upstream/traits.c
 libupstream_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS)
 UPSTREAM_LIBS = libupstream.a $(CURL_LIBS) $(EVENT_LIBS)
@@ -47,3 +48,9 @@ EXTRA_PROGRAMS += gateway/upstream/bench_fetch
 gateway_upstream_bench_fetch_SOURCES = gateway/upstream/bench_fetch.c tests/mock/mock_run.c tests/mock/mock_run.h
 gateway_upstream_bench_fetch_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 gateway_upstream_bench_fetch_LDADD = $(UPSTREAM_LIBS) $(BASE_LIBS)
+
+check_PROGRAMS += gateway/upstream/test_quirks
+TESTS += gateway/upstream/test_quirks
+gateway_upstream_test_quirks_SOURCES = gateway/upstream/test_quirks.c
+gateway_upstream_test_quirks_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
+gateway_upstream_test_quirks_LDADD = $(UPSTREAM_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)

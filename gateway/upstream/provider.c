@@ -11,17 +11,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/json.h"
 
 #define KEY_BYTES_MAX 4096
 #define ASIDE_MS 60000
 #define ASIDE_MAX_MS 900000
 
-static const char *const path_of[PROVIDER_PATHS] = {
-    [PROVIDER_CHAT] = "/chat/completions",
-    [PROVIDER_COMPLETIONS] = "/completions",
-    [PROVIDER_EMBEDDINGS] = "/embeddings",
-    [PROVIDER_MODELS] = "/models",
+#define ANTHROPIC_VERSION "2023-06-01"
+
+/* By dialect. Gemini's is the call's own: it holds the model. */
+static const char *const path_of[DIALECTS] = {
+    [DIALECT_CHAT] = "/chat/completions",   [DIALECT_RESPONSES] = "/responses",
+    [DIALECT_COMPLETIONS] = "/completions", [DIALECT_EMBEDDINGS] = "/embeddings",
+    [DIALECT_ANTHROPIC] = "/messages",      [DIALECT_GEMINI] = "",
 };
 
 #define HIDE_LEAST 8u    /* bytes of a key at the end of a text that was cut; fewer tell nothing */
@@ -36,15 +39,18 @@ struct key {
 struct engine_socket {                       /* of one model of our own engine */
     struct engine_socket *next;
     char *model;
-    struct fetch_target *targets[PROVIDER_PATHS];
+    struct fetch_target *targets[DIALECTS];
 };
 
 struct provider {
     char *name, *dialect, *origin;
     bool local;
     bool off;
+    enum dialect_id own;                     /* its first dialect */
+    bool speaks[DIALECTS];
     struct quirks quirks;
-    struct fetch_target *targets[PROVIDER_PATHS];    /* NULL for an engine */
+    struct traits_list *models;              /* of its config */
+    struct fetch_target *targets[DIALECTS];    /* NULL for an engine */
     struct engine_socket *engines;
     struct key *keys;                        /* one without a secret where none is needed */
     size_t n_keys;
@@ -267,9 +273,9 @@ static bool keys_load(struct provider *p, const struct config_provider *c, struc
 
 /* ---- addresses ---- */
 
-static void targets_free(struct fetch_target *targets[PROVIDER_PATHS])
+static void targets_free(struct fetch_target *targets[DIALECTS])
 {
-    for (size_t i = 0; i < PROVIDER_PATHS; i++)
+    for (size_t i = 0; i < DIALECTS; i++)
         fetch_target_free(targets[i]);
 }
 
@@ -292,23 +298,77 @@ static void host_of(const char *origin, char *out, size_t room)
     snprintf(out, room, "%.*s", SPAN_FMT(span_first(host, n)));
 }
 
+/* What the config calls its dialect, and with it all that such a host speaks. */
+static void dialects_load(struct provider *p)
+{
+    const bool openai = strcmp(p->dialect, "openai") == 0;
+
+    p->own = strcmp(p->dialect, "anthropic") == 0 ? DIALECT_ANTHROPIC :
+             strcmp(p->dialect, "gemini") == 0 ? DIALECT_GEMINI : DIALECT_CHAT;
+    p->speaks[p->own] = true;
+    p->speaks[DIALECT_COMPLETIONS] = p->speaks[DIALECT_EMBEDDINGS] = openai;
+    p->speaks[DIALECT_RESPONSES] = p->own == DIALECT_CHAT && p->quirks.responses;
+}
+
+static bool quirks_load(struct provider *p, const struct config_provider *c, const char *host, const char *pointer,
+                        struct problems *ps)
+{
+    const char *server = c->base_url ? json_cstr(c->quirks, "server", NULL) : "tollgate-engine";
+    char at[JSON_POINTER_ROOM];
+    bool ok;
+
+    snprintf(at, sizeof(at), "%s/quirks", pointer);
+    if (!quirks_known(&p->quirks, host, c->dialect, server))
+        quirks_known(&p->quirks, host, c->dialect, NULL);    /* no such server: quirks_read says so */
+    ok = quirks_read(&p->quirks, c->quirks, at, ps);
+    json_at(at, sizeof(at), "models");
+    p->models = traits_list_new(json_object_get(c->quirks, "models"), at, ps);
+    return ok && p->models;
+}
+
+/* Someone pasted the address of a whole endpoint. */
+static void check_base(const char *path, const char *at, struct problems *ps)
+{
+    static const char *const ends[] = { "/chat/completions", "/responses", "/completions", "/embeddings", "/messages", "/models" };
+
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        char hint[64];
+
+        if (!span_ends(span_str(path), span_str(ends[i])))
+            continue;
+        snprintf(hint, sizeof(hint), "end it before %s", ends[i]);
+        problem_add(ps, PROBLEM_ERROR, at, hint, "is a whole endpoint, not a base");
+        return;
+    }
+}
+
+/* Anthropic's SDKs have bases without the version, and so have hosts that speak as it does ("https://h/anthropic"). */
+static bool wants_base_path(const struct provider *p, const char *base)
+{
+    if (span_starts(span_str(base), SPAN_LIT("unix:")))
+        return false;    /* it has /v1 from the start */
+    return !has_path(base) || (p->own == DIALECT_ANTHROPIC && !span_ends(span_str(base), span_str(p->quirks.base_path)));
+}
+
 /* The quirks come between: they depend on the host and may add a path. */
 static bool address_load(struct provider *p, const struct config_provider *c, const char *pointer, struct problems *ps)
 {
     const unsigned flags = c->allow_http ? FETCH_ALLOW_HTTP : 0;
-    char at[JSON_POINTER_ROOM], why[160], host[256] = "", path[128];
+    char at[JSON_POINTER_ROOM], why[160], host[256] = "", base[1100], path[128];
     struct fetch_target *probe = NULL;
     bool ok;
 
     snprintf(at, sizeof(at), "%s/base_url", pointer);
+    snprintf(base, sizeof(base), "%s", c->base_url ? c->base_url : "");
+    while (*base && base[strlen(base) - 1] == '/')
+        base[strlen(base) - 1] = '\0';
     if (c->base_url) {
-        probe = fetch_target_new(c->base_url, "", NULL, c->ca_file, flags, why, sizeof(why));
+        probe = fetch_target_new(base, "", NULL, c->ca_file, flags, why, sizeof(why));
         if (!probe) {
             problem_error(ps, at, "%s", why);
             return false;
         }
-        if (span_ends(span_str(fetch_target_path(probe)), SPAN_LIT("/chat/completions")))
-            problem_add(ps, PROBLEM_ERROR, at, "end it before /chat/completions", "is a whole endpoint, not a base");
+        check_base(fetch_target_path(probe), at, ps);
         if (!span_starts(span_str(fetch_target_origin(probe)), SPAN_LIT("unix:")))
             host_of(fetch_target_origin(probe), host, sizeof(host));
         p->origin = strdup(fetch_target_origin(probe));
@@ -316,12 +376,13 @@ static bool address_load(struct provider *p, const struct config_provider *c, co
     } else {
         p->origin = strdup("engine");
     }
-    snprintf(at, sizeof(at), "%s/quirks", pointer);
-    ok = p->origin && quirks_known(&p->quirks, *host ? host : NULL, c->dialect) &&
-         quirks_read(&p->quirks, c->quirks, at, ps);
-    for (size_t i = 0; ok && c->base_url && i < PROVIDER_PATHS; i++) {
-        snprintf(path, sizeof(path), "%s%s", has_path(c->base_url) ? "" : p->quirks.base_path, path_of[i]);
-        p->targets[i] = fetch_target_new(c->base_url, path, NULL, c->ca_file, flags, why, sizeof(why));
+    ok = p->origin && quirks_load(p, c, *host ? host : NULL, pointer, ps);
+    dialects_load(p);
+    for (size_t i = 0; ok && c->base_url && i < DIALECTS; i++) {
+        if (!p->speaks[i])
+            continue;
+        snprintf(path, sizeof(path), "%s%s", wants_base_path(p, base) ? p->quirks.base_path : "", path_of[i]);
+        p->targets[i] = fetch_target_new(base, path, NULL, c->ca_file, flags, why, sizeof(why));
         ok = p->targets[i] != NULL;
     }
     return ok;
@@ -339,20 +400,22 @@ bool provider_bind_engine(struct provider *p, const char *model, const char *soc
     p->engines = e;
     e->model = strdup(model);
     ok = e->model != NULL;
-    for (size_t i = 0; ok && i < PROVIDER_PATHS; i++) {
+    for (size_t i = 0; ok && i < DIALECTS; i++) {
+        if (!p->speaks[i])
+            continue;
         e->targets[i] = fetch_target_new("http://localhost/v1", path_of[i], socket_path, NULL, 0, why, sizeof(why));
         ok = e->targets[i] != NULL;
     }
     return ok;
 }
 
-static const struct fetch_target *target_of(const struct provider *p, enum provider_path path, struct span model)
+static const struct fetch_target *target_of(const struct provider *p, enum dialect_id wire, struct span model)
 {
-    if (p->targets[path])
-        return p->targets[path];
+    if (p->targets[wire])
+        return p->targets[wire];
     for (const struct engine_socket *e = p->engines; e; e = e->next)
         if (span_is(model, e->model))
-            return e->targets[path];
+            return e->targets[wire];
     return NULL;
 }
 
@@ -399,6 +462,7 @@ void provider_free(struct provider *p)
         free(e);
     }
     targets_free(p->targets);
+    traits_list_free(p->models);
     free(p->keys);
     free(p->name);
     free(p->dialect);
@@ -411,6 +475,31 @@ const struct quirks *provider_quirks(const struct provider *p) { return &p->quir
 bool provider_is_local(const struct provider *p) { return p->local; }
 const char *provider_origin(const struct provider *p) { return p->origin; }
 size_t provider_keys(const struct provider *p) { return p->keyless ? 0 : p->n_keys; }
+
+enum family provider_family(const struct provider *p) { return p->quirks.family; }
+
+void provider_traits(const struct provider *p, struct span model, struct traits *out)
+{
+    *out = *traits_of(model);
+    if (out->thinking == THINKING_DEEPSEEK && p->quirks.family != FAMILY_DEEPSEEK) {
+        out->thinking = THINKING_EFFORT;    /* its weights in another house, which has its own ways */
+        out->efforts[0] = '\0';
+        out->forced_tools = true;
+    }
+    out->schema = out->schema && p->quirks.supports_json_schema;
+    traits_list_apply(p->models, model, out);
+}
+
+enum dialect_id provider_wire(const struct provider *p, const struct traits *t, enum dialect_id caller)
+{
+    const bool only = t->responses_only && p->speaks[DIALECT_RESPONSES];
+
+    if (caller == DIALECT_COMPLETIONS || caller == DIALECT_EMBEDDINGS)
+        return p->speaks[caller] && !only ? caller : DIALECTS;
+    if (only)
+        return DIALECT_RESPONSES;
+    return p->speaks[caller] ? caller : p->own;
+}
 
 static int64_t aside_until(const struct key *k)
 {
@@ -447,24 +536,56 @@ static size_t key_choose(struct provider *p, int64_t now_ms)
     return best;
 }
 
-bool provider_prepare(struct provider *p, enum provider_path path, struct span model, bool stream, int64_t now_ms,
+/* "/models/m:generateContent". A name may come with its collection: "tunedModels/m". */
+static bool gemini_path(struct span model, bool stream, char path[FETCH_PATH_MAX])
+{
+    const char *method = stream ? ":streamGenerateContent?alt=sse" : ":generateContent";
+    struct span collection = SPAN_LIT("models");
+    size_t n;
+
+    if (span_starts(model, SPAN_LIT("models/")) || span_starts(model, SPAN_LIT("tunedModels/"))) {
+        collection = span_first(model, span_find(model, '/'));
+        model = span_skip(model, collection.n + 1);
+    }
+    path[0] = '\0';
+    if (!fetch_path_add(path, collection) || !fetch_path_add(path, model))
+        return false;
+    n = strlen(path);
+    return (size_t)snprintf(path + n, FETCH_PATH_MAX - n, "%s", method) < FETCH_PATH_MAX - n;
+}
+
+bool provider_prepare(struct provider *p, enum dialect_id wire, struct span model, bool stream, int64_t now_ms,
                       struct fetch_spec *spec, int *key)
 {
-    const struct fetch_target *t = target_of(p, path, model);
+    const struct fetch_target *t = wire < DIALECTS ? target_of(p, wire, model) : NULL;
     size_t i;
 
-    if (p->off || !t)
+    if (p->off || !t || (wire == DIALECT_GEMINI && !gemini_path(model, stream, spec->path)))
         return false;
     i = p->n_keys > 1 ? key_choose(p, now_ms) : 0;
     *key = p->keyless ? PROVIDER_KEY_NONE : (int)i;
     spec->target = t;
     spec->headers = stream ? p->keys[i].stream : p->keys[i].whole;
-    spec->method = path == PROVIDER_MODELS ? FETCH_GET : FETCH_POST;
+    spec->method = FETCH_POST;
     spec->connect_ms = p->connect_ms;
     spec->first_byte_ms = stream ? p->first_byte_ms : 0;
     spec->total_ms = stream ? 0 : p->answer_ms;
     spec->idle_ms = p->idle_ms;
     return true;
+}
+
+bool provider_add_lines(enum dialect_id wire, struct span version, struct span betas, struct arena *arena,
+                        struct fetch_spec *spec)
+{
+    const struct span v = version.n ? version : SPAN_LIT(ANTHROPIC_VERSION);
+    size_t n = 0;
+
+    if (wire != DIALECT_ANTHROPIC)
+        return true;
+    spec->extra[n++] = arena_printf(arena, "anthropic-version: %.*s", SPAN_FMT(v)).p;
+    if (betas.n)
+        spec->extra[n++] = arena_printf(arena, "anthropic-beta: %.*s", SPAN_FMT(betas)).p;
+    return spec->extra[0] && (!betas.n || spec->extra[1]);
 }
 
 static bool other_key_free(const struct provider *p, int64_t now_ms)

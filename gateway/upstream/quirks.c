@@ -1,7 +1,7 @@
 /* quirks.c - the rows for known hosts, and how a JSON object goes on top of the careful row.
  *
  * The rows are written as the very objects that a config may hold, and read by the same code: what we can say of a
- * host, an operator can say of theirs. */
+ * host, an operator can say of theirs. Each row's source is its part of the host's documentation as of autumn 2026. */
 #include "gateway/upstream/quirks.h"
 
 #include <assert.h>
@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "gateway/upstream/fields.h"
 
 /* What every OpenAI-compatible host takes: known to none, right for vLLM, SGLang, llama.cpp and our engine. */
 static const struct quirks careful = {
@@ -22,32 +23,50 @@ static const struct quirks careful = {
 };
 
 struct row {
-    const char *host;         /* that host and those under it */
-    const char *dialect;      /* or any host, when the config names this dialect; NULL */
+    const char *name;         /* by which a config may ask for it */
+    const char *dialect;      /* of any host, when the config says this dialect; NULL */
+    const char *host;         /* that host and those under it; NULL: only by name or dialect */
     const char *json;
 };
 
+/* Those of whole dialects first: what a host says goes on top. */
 static const struct row rows[] = {
-    { "deepseek.com", "deepseek",
-      "{\"supports_json_schema\": false, \"supports_parallel\": false, \"reasoning_must_return\": \"tool_turns\","
-      " \"down_statuses\": [402], \"keepalive\": \"both\"}" },
-    { "openai.com", NULL,
-      "{\"max_tokens_field\": \"max_completion_tokens\", \"developer_role\": true, \"reasoning_field\": \"none\"}" },
-    { "openai.azure.com", NULL,
-      "{\"auth_style\": \"api_key\", \"max_tokens_field\": \"max_completion_tokens\", \"developer_role\": true,"
-      " \"reasoning_field\": \"none\"}" },
-    { "mistral.ai", NULL,
-      "{\"stream_usage\": \"always\", \"reasoning_field\": \"blocks\", \"tool_id_rule\": \"nine_alnum\","
-      " \"tool_choice_required_word\": \"any\", \"unknown_fields\": \"rejected\", \"error_shape\": \"detail\"}" },
-    { "x.ai", NULL, "{\"reasoning_in_output_count\": false, \"error_shape\": \"code_error\"}" },
-    { "groq.com", NULL, "{\"reasoning_field\": \"reasoning\"}" },
-    { "openrouter.ai", NULL,
-      "{\"reasoning_field\": \"reasoning\", \"reasoning_must_return\": \"tool_turns\", \"down_statuses\": [402],"
-      " \"keepalive\": \"comment\"}" },
-    { "cerebras.ai", NULL, "{\"reasoning_field\": \"reasoning\"}" },
-    { "together.xyz", NULL, "{\"down_statuses\": [402]}" },
-    { "fireworks.ai", NULL, "{\"down_statuses\": [402]}" },
-    { "deepinfra.com", NULL, "{\"down_statuses\": [402]}" },
+    { "anthropic", "anthropic", NULL,
+      "{\"base_path\": \"/v1\", \"auth_style\": \"x_api_key\", \"family\": \"anthropic\", \"reasoning_field\": \"blocks\","
+      " \"reasoning_must_return\": \"tool_turns\", \"error_shape\": \"anthropic\", \"down_statuses\": [402]}" },
+    { "gemini", "gemini", NULL,
+      "{\"base_path\": \"/v1beta\", \"auth_style\": \"x_goog_api_key\", \"family\": \"gemini\", \"reasoning_field\": \"blocks\","
+      " \"reasoning_must_return\": \"tool_turns\", \"error_shape\": \"google\"}" },
+    { "deepseek", "deepseek", "deepseek.com",
+      "{\"family\": \"deepseek\", \"supports_json_schema\": false, \"supports_parallel\": false,"
+      " \"reasoning_must_return\": \"tool_turns\", \"down_statuses\": [402], \"keepalive\": \"both\"}" },
+    { "openai", NULL, "openai.com",
+      "{\"base_path\": \"/v1\", \"family\": \"openai\", \"responses\": true, \"max_tokens_field\": \"max_completion_tokens\","
+      " \"developer_role\": true, \"reasoning_field\": \"none\"}" },
+    { "azure", NULL, "openai.azure.com",
+      "{\"base_path\": \"/openai/v1\", \"auth_style\": \"api_key\", \"family\": \"openai\","
+      " \"max_tokens_field\": \"max_completion_tokens\", \"developer_role\": true, \"reasoning_field\": \"none\"}" },
+    { "mistral", NULL, "mistral.ai",
+      "{\"base_path\": \"/v1\", \"seed_field\": \"random_seed\", \"stream_usage\": \"always\", \"reasoning_field\": \"blocks\","
+      " \"tool_id_rule\": \"nine_alnum\", \"tool_choice_required_word\": \"any\", \"unknown_fields\": \"rejected\","
+      " \"error_shape\": \"detail\"}" },
+    { "xai", NULL, "x.ai",
+      "{\"base_path\": \"/v1\", \"responses\": true, \"reasoning_in_output_count\": false, \"error_shape\": \"code_error\"}" },
+    { "groq", NULL, "groq.com", "{\"base_path\": \"/openai/v1\", \"reasoning_field\": \"reasoning\"}" },
+    { "openrouter", NULL, "openrouter.ai",
+      "{\"base_path\": \"/api/v1\", \"reasoning_field\": \"reasoning\", \"reasoning_must_return\": \"tool_turns\","
+      " \"down_statuses\": [402], \"keepalive\": \"comment\"}" },
+    { "cerebras", NULL, "cerebras.ai", "{\"base_path\": \"/v1\", \"reasoning_field\": \"reasoning\"}" },
+    { "together", NULL, "together.xyz", "{\"base_path\": \"/v1\", \"down_statuses\": [402]}" },
+    { "fireworks", NULL, "fireworks.ai",
+      "{\"base_path\": \"/inference/v1\", \"stream_usage\": \"always\", \"down_statuses\": [402]}" },
+    { "deepinfra", NULL, "deepinfra.com", "{\"base_path\": \"/v1/openai\", \"down_statuses\": [402]}" },
+    /* Servers at addresses of their own. */
+    { "vllm", NULL, NULL, "{\"base_path\": \"/v1\", \"reasoning_field\": \"reasoning\"}" },
+    { "sglang", NULL, NULL, "{\"base_path\": \"/v1\"}" },
+    { "llama.cpp", NULL, NULL, "{\"base_path\": \"/v1\"}" },
+    { "tollgate-engine", NULL, NULL, "{\"family\": \"deepseek\"}" },
+    { "ollama", NULL, NULL, "{\"base_path\": \"/v1\", \"reasoning_field\": \"reasoning\"}" },
 };
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -72,159 +91,91 @@ bool quirks_is_down(const struct quirks *q, int status)
 
 /* ---- from the config ---- */
 
-enum field_kind { FIELD_WORD, FIELD_BOOL, FIELD_TEXT, FIELD_STATUSES };
-
-struct field {
-    const char *name;
-    enum field_kind kind;
-    size_t at, room;
-    const char *const *words;      /* by value of the enum, NULL-terminated */
-};
-
-#define WORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
-#define AT(m) offsetof(struct quirks, m), sizeof(((struct quirks *)0)->m)
+#define AT(m) FIELD_AT(struct quirks, m)
 
 static const struct field fields[] = {
     { "base_path", FIELD_TEXT, AT(base_path), NULL },
-    { "auth_style", FIELD_WORD, AT(auth_style), WORDS("bearer", "x_api_key", "api_key", "x_goog_api_key", "none") },
-    { "max_tokens_field", FIELD_WORD, AT(max_tokens_field), WORDS("max_tokens", "max_completion_tokens") },
+    { "auth_style", FIELD_WORD, AT(auth_style), FIELD_WORDS("bearer", "x_api_key", "api_key", "x_goog_api_key", "none") },
+    { "family", FIELD_WORD, AT(family), FIELD_WORDS("none", "openai", "anthropic", "gemini", "deepseek") },
+    { "responses", FIELD_BOOL, AT(responses), NULL },
+    { "max_tokens_field", FIELD_WORD, AT(max_tokens_field), FIELD_WORDS("max_tokens", "max_completion_tokens") },
+    { "seed_field", FIELD_WORD, AT(seed_field), FIELD_WORDS("seed", "random_seed") },
     { "developer_role", FIELD_BOOL, AT(developer_role), NULL },
     { "supports_json_schema", FIELD_BOOL, AT(supports_json_schema), NULL },
     { "supports_parallel", FIELD_BOOL, AT(supports_parallel), NULL },
-    { "stream_usage", FIELD_WORD, AT(stream_usage), WORDS("ask", "always", "never") },
+    { "stream_usage", FIELD_WORD, AT(stream_usage), FIELD_WORDS("ask", "always", "never") },
     { "reasoning_field", FIELD_WORD, AT(reasoning_field),
-      WORDS("none", "reasoning_content", "reasoning", "think_tags", "blocks") },
-    { "reasoning_must_return", FIELD_WORD, AT(reasoning_must_return), WORDS("no", "tool_turns", "always") },
+      FIELD_WORDS("none", "reasoning_content", "reasoning", "think_tags", "blocks") },
+    { "reasoning_must_return", FIELD_WORD, AT(reasoning_must_return), FIELD_WORDS("no", "tool_turns", "always") },
     { "reasoning_in_output_count", FIELD_BOOL, AT(reasoning_in_output_count), NULL },
-    { "tool_id_rule", FIELD_WORD, AT(tool_id_rule), WORDS("any", "nine_alnum") },
+    { "tool_id_rule", FIELD_WORD, AT(tool_id_rule), FIELD_WORDS("any", "nine_alnum") },
     { "tool_choice_required_word", FIELD_TEXT, AT(tool_choice_required_word), NULL },
-    { "unknown_fields", FIELD_WORD, AT(unknown_fields), WORDS("ignored", "rejected") },
+    { "unknown_fields", FIELD_WORD, AT(unknown_fields), FIELD_WORDS("ignored", "rejected") },
     { "error_shape", FIELD_WORD, AT(error_shape),
-      WORDS("openai", "flat", "code_error", "detail", "anthropic", "google") },
+      FIELD_WORDS("openai", "flat", "code_error", "detail", "anthropic", "google") },
     { "down_statuses", FIELD_STATUSES, AT(down_statuses), NULL },
-    { "keepalive", FIELD_WORD, AT(keepalive), WORDS("none", "comment", "blank", "both") },
+    { "keepalive", FIELD_WORD, AT(keepalive), FIELD_WORDS("none", "comment", "blank", "both") },
     { "context_error_regex", FIELD_TEXT, AT(context_error_regex), NULL },
 };
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
 
-/* A word's place in its list is its enum's value. */
-static bool read_word(struct quirks *q, const struct field *f, const json_t *value, const char *at, struct problems *ps)
+static const struct row *row_named(const char *name)
 {
-    const struct span got = json_value_span(value);
+    for (size_t i = 0; name && i < N_ROWS; i++)
+        if (strcmp(name, rows[i].name) == 0)
+            return &rows[i];
+    return NULL;
+}
 
-    for (unsigned i = 0; f->words[i]; i++) {
-        if (!span_is(got, f->words[i]))
-            continue;
-        memcpy((char *)q + f->at, &i, sizeof(i));
+/* "server" is quirks_known's, but only here is there a place to say that it is none. */
+static bool check_server(const json_t *over, const char *pointer, struct problems *ps)
+{
+    const json_t *server = json_object_get(over, "server");
+    const char *names[N_ROWS + 1] = { NULL };
+    char at[JSON_POINTER_ROOM];
+
+    if (!server || row_named(json_string_value(server)))
         return true;
-    }
-    problem_add(ps, PROBLEM_ERROR, at, problem_nearest(got, f->words), "is none of the words for %s", f->name);
-    return false;
-}
-
-static bool read_statuses(struct quirks *q, const json_t *value, const char *at, struct problems *ps)
-{
-    const size_t n = json_array_size(value);
-
-    if (!json_is_array(value) || n > QUIRK_DOWN_STATUSES_MAX) {
-        problem_error(ps, at, "must be a list of at most %d statuses, such as [402]", QUIRK_DOWN_STATUSES_MAX);
-        return false;
-    }
-    memset(q->down_statuses, 0, sizeof(q->down_statuses));
-    for (size_t i = 0; i < n; i++) {
-        const json_int_t status = json_integer_value(json_array_get(value, i));
-
-        if (status < 400 || status > 599) {
-            problem_error(ps, at, "holds something else than statuses from 400 to 599");
-            return false;
-        }
-        q->down_statuses[i] = (int)status;
-    }
-    return true;
-}
-
-static bool read_field(struct quirks *q, const struct field *f, const json_t *value, const char *at, struct problems *ps)
-{
-    const struct span text = json_value_span(value);
-
-    switch (f->kind) {
-    case FIELD_WORD:
-        return read_word(q, f, value, at, ps);
-    case FIELD_STATUSES:
-        return read_statuses(q, value, at, ps);
-    case FIELD_BOOL:
-        if (json_is_boolean(value)) {
-            const bool on = json_is_true(value);
-
-            memcpy((char *)q + f->at, &on, sizeof(on));
-            return true;
-        }
-        problem_error(ps, at, "must be true or false");
-        return false;
-    case FIELD_TEXT:
-        if (text.p && text.n < f->room) {
-            memset((char *)q + f->at, 0, f->room);
-            memcpy((char *)q + f->at, text.p, text.n);
-            return true;
-        }
-        problem_error(ps, at, "must be a string of at most %zu bytes", f->room - 1);
-        return false;
-    }
+    for (size_t i = 0; i < N_ROWS; i++)
+        names[i] = rows[i].name;
+    snprintf(at, sizeof(at), "%s", pointer);
+    json_at(at, sizeof(at), "server");
+    problem_add(ps, PROBLEM_ERROR, at, problem_nearest(json_value_span(server), names), "is no server or host that we know");
     return false;
 }
 
 bool quirks_read(struct quirks *q, const json_t *over, const char *pointer, struct problems *ps)
 {
-    const char *names[N_FIELDS + 1] = { NULL };
-    const char *key;
-    json_t *value;
-    bool ok = true;
+    static const char *const others[] = { "server", "models", NULL };
+    const bool named = check_server(over, pointer, ps);
 
-    for (size_t i = 0; i < N_FIELDS; i++)
-        names[i] = fields[i].name;
-    json_object_foreach((json_t *)(uintptr_t)over, key, value) {
-        char at[JSON_POINTER_ROOM];
-        size_t i = 0;
-
-        snprintf(at, sizeof(at), "%s", pointer);
-        json_at(at, sizeof(at), key);
-        while (i < N_FIELDS && strcmp(fields[i].name, key) != 0)
-            i++;
-        if (i < N_FIELDS)
-            ok = read_field(q, &fields[i], value, at, ps) && ok;
-        else
-            problem_add(ps, PROBLEM_ERROR, at, problem_nearest(span_str(key), names), "is no quirk that we know");
-        ok = ok && i < N_FIELDS;
-    }
-    return ok;
+    return fields_read(q, fields, N_FIELDS, over, others, "quirk", NULL, pointer, ps) && named;
 }
 
-static const struct row *row_of(const char *host, const char *dialect)
+static bool holds(const struct row *row, const char *host, const char *dialect, const struct row *server)
 {
-    for (size_t i = 0; host && i < N_ROWS; i++)
-        if (host_under(host, rows[i].host))
-            return &rows[i];
-    for (size_t i = 0; dialect && i < N_ROWS; i++)
-        if (rows[i].dialect && strcmp(dialect, rows[i].dialect) == 0)
-            return &rows[i];
-    return NULL;
+    return row == server || (row->dialect && dialect && strcmp(dialect, row->dialect) == 0) ||
+           (row->host && host && host_under(host, row->host));
 }
 
-bool quirks_known(struct quirks *q, const char *host, const char *dialect)
+bool quirks_known(struct quirks *q, const char *host, const char *dialect, const char *server)
 {
-    const struct row *row = row_of(host, dialect);
+    const struct row *named = row_named(server);
     struct problems ps;
-    json_t *json;
-    bool ok;
+    bool ok = named || !server;
 
     *q = careful;
-    if (!row)
-        return true;
     problems_init(&ps);
-    json = json_parse(row->host, span_str(row->json), &ps);
-    ok = json && quirks_read(q, json, "", &ps);
-    assert(ok || !json);    /* a row that does not read is a bug; no tree is want of memory */
-    json_decref(json);
+    for (size_t i = 0; ok && i < N_ROWS; i++) {
+        json_t *json;
+
+        if (!holds(&rows[i], host, dialect, named))
+            continue;
+        json = json_parse(rows[i].name, span_str(rows[i].json), &ps);
+        ok = json && quirks_read(q, json, "", &ps);
+        assert(ok || !json);    /* a row that does not read is a bug; no tree is want of memory */
+        json_decref(json);
+    }
     problems_free(&ps);
     return ok;
 }

@@ -1,7 +1,10 @@
-/* quirks.h - how an upstream of the OpenAI dialect differs from OpenAI. Data, not code: a new host is one JSON object.
+/* quirks.h - how an upstream differs from others of its dialect, and a model from others of its host. Data, not code: a new
+ * host or model is one JSON object.
  *
- * Rows for known hosts are built in (quirks.c); `quirks` in a provider's config overrides field by field, by the names
- * used here. The facts are from the hosts' public documentation as of autumn 2026. */
+ * Rows for known hosts are built in (quirks.c), and rows for known models (traits.c); `quirks` in a provider's config overrides
+ * field by field, by the names used here. It may also name a known host or server to begin from ("server": "vllm"), and hold
+ * "models": { "some-model*": { "thinking": "effort" } }, traits by name, with a * for any ending. docs/providers.md has the
+ * tables. The facts are from the hosts' public documentation as of autumn 2026. */
 #ifndef TOLLGATE_GATEWAY_UPSTREAM_QUIRKS_H
 #define TOLLGATE_GATEWAY_UPSTREAM_QUIRKS_H
 
@@ -9,6 +12,7 @@
 
 #include "base/problem.h"
 #include "base/span.h"
+#include "gateway/dialects/chat.h"
 
 enum quirk_auth { AUTH_BEARER, AUTH_X_API_KEY, AUTH_API_KEY, AUTH_X_GOOG_API_KEY, AUTH_NONE };
 enum quirk_max_tokens { MAX_TOKENS, MAX_COMPLETION_TOKENS };
@@ -22,6 +26,7 @@ enum quirk_reasoning_field {
     REASONING_THINK_TAGS /* <think> in content */, REASONING_BLOCKS /* content as an array, Mistral's */
 };
 enum quirk_reasoning_return { REASONING_RETURN_NO, REASONING_RETURN_TOOL_TURNS, REASONING_RETURN_ALWAYS };
+enum quirk_seed { SEED, RANDOM_SEED };
 enum quirk_tool_ids { TOOL_IDS_ANY, TOOL_IDS_NINE_ALNUM };
 enum quirk_unknown { UNKNOWN_IGNORED, UNKNOWN_REJECTED };
 enum quirk_error_shape { ERROR_OPENAI, ERROR_FLAT, ERROR_CODE_ERROR, ERROR_DETAIL, ERROR_ANTHROPIC, ERROR_GOOGLE };
@@ -39,7 +44,7 @@ enum thinking_style {
     THINKING_LEVEL,           /* G thinkingLevel (3.x) */
 };
 
-/* What a model takes, beyond what its host does: rows by the beginning of its upstream name. */
+/* What a model takes, beyond what its host does: rows by the beginning of its upstream name. The names are those of the config. */
 struct traits {
     enum thinking_style thinking;
     bool thinking_off;        /* thinking can be switched off */
@@ -58,16 +63,21 @@ struct traits {
 struct quirks {
     char base_path[64];                            /* put behind base_url when that has no path; "" */
     enum quirk_auth auth_style;                    /* bearer | x_api_key | api_key | x_goog_api_key | none */
+    enum family family;                            /* none | openai | anthropic | gemini | deepseek: whose opaque texts its models
+                                                    * can read, and whose they write */
+    bool responses;                                /* has /responses beside /chat/completions */
     enum quirk_max_tokens max_tokens_field;        /* max_tokens | max_completion_tokens */
+    enum quirk_seed seed_field;                    /* seed | random_seed (Mistral) */
     bool developer_role;                           /* false: turn `developer` into `system` */
     bool supports_json_schema;
     bool supports_parallel;                        /* parallel_tool_calls */
     enum quirk_stream_usage stream_usage;          /* ask | always | never */
     enum quirk_reasoning_field reasoning_field;    /* none | reasoning_content | reasoning | think_tags | blocks */
     enum quirk_reasoning_return reasoning_must_return;    /* no | tool_turns | always */
-    bool reasoning_in_output_count;                /* false: completion_tokens excludes reasoning_tokens (xAI) */
+    bool reasoning_in_output_count;                /* false: Chat's completion_tokens excludes reasoning_tokens (xAI; its
+                                                    * Responses' output_tokens includes them) */
     enum quirk_tool_ids tool_id_rule;              /* any | nine_alnum */
-    char tool_choice_required_word[16];            /* "required", Mistral "any", DeepSeek thinking "auto" */
+    char tool_choice_required_word[16];            /* "required", Mistral "any" */
     enum quirk_unknown unknown_fields;             /* ignored | rejected */
     enum quirk_error_shape error_shape;            /* openai | flat | code_error | detail | anthropic | google */
     int down_statuses[QUIRK_DOWN_STATUSES_MAX];    /* beyond 401 and 403: our account's fault; 0 ends the list */
@@ -75,14 +85,26 @@ struct quirks {
     char context_error_regex[160];                 /* PCRE2, caseless, over an error's code and message */
 };
 
-/* The row for a host ("api.x.ai"; NULL for a unix socket or our engine), else for a dialect ("deepseek" wherever it is
- * served), else the careful one: max_tokens, no developer role, usage on request. False: no memory. */
-bool quirks_known(struct quirks *q, const char *host, const char *dialect);
-/* The members of `over` (an object or NULL) on top of *q. Faults go to `ps`, their pointers behind `pointer`. */
+/* The careful row (max_tokens, no developer role, usage on request), then those that hold for the config's dialect, for the
+ * host ("api.x.ai"; NULL for a unix socket or our engine), and for a server named by the config ("vllm"; NULL), in that
+ * order. False: no memory, or no such server. */
+bool quirks_known(struct quirks *q, const char *host, const char *dialect, const char *server);
+/* The members of `over` (an object or NULL) on top of *q, but "models". Faults go to `ps`, their pointers behind `pointer`. */
 bool quirks_read(struct quirks *q, const json_t *over, const char *pointer, struct problems *ps);
 bool quirks_is_down(const struct quirks *q, int status);    /* 401, 403 and the list */
 
-/* Of a model by its upstream name, whoever serves it; the careful row when it is not known. Static; never NULL. (traits.c) */
+/* ---- models: traits.c ---- */
+
+/* Of a model by its upstream name, whoever serves it: what stands behind the last "/" is compared, without case and with "."
+ * for "-", since hosts spell names in their own way. The careful row when it is not known. Static; never NULL. */
 const struct traits *traits_of(struct span model);
+
+/* Traits of a config: "models" of its quirks. */
+struct traits_list;
+/* `models` is an object or NULL. NULL: faults in `ps`, or no memory. */
+struct traits_list *traits_list_new(const json_t *models, const char *pointer, struct problems *ps);
+void traits_list_free(struct traits_list *l);
+/* What the list says of a model goes on top of *t; of several patterns that fit, the longest has the last word. */
+void traits_list_apply(const struct traits_list *l, struct span model, struct traits *t);
 
 #endif
