@@ -38,7 +38,7 @@ void draft_free(struct draft *d)
         buf_free(&d->opaques[i].raw);
     free(d->calls);
     free(d->view_calls);
-    free(d->reader);
+    free(d->reader_block);
     draft_init(d);
 }
 

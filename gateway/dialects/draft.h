@@ -96,7 +96,7 @@ struct draft {
     int64_t error_retry_ms;            /* said in the body (Gemini's RetryInfo); -1: not */
 
     bool failed;                       /* no memory, or too large */
-    void *reader;                      /* private to the dialect that reads: one malloc'ed block, freed with the draft */
+    void *reader_block;                /* private to the dialect that reads: one malloc'ed block, freed with the draft */
     struct answer_tool *view_calls;    /* for draft_view */
 
     /* Private to the provider's dialect: what one event of a stream leaves for the next ones. */
