@@ -5,6 +5,7 @@
 #include "policies/checks.h"
 
 #include "base/jscan.h"
+#include "policies/json_schema.h"
 
 typedef struct verdict (*judge)(const struct answer *a, const struct asked *asked, int64_t sent_cap);
 
@@ -156,6 +157,12 @@ static enum parse parse_json(struct span text)
     }
 }
 
+/* What a schema asks that nobody here can judge is no fault of the answer: the caller has been warned of it. */
+static bool misfits(struct span schema, struct span value)
+{
+    return schema.p && json_schema_check(schema, value, NULL, 0) == SCHEMA_MISFIT;
+}
+
 /* Nothing is stripped: JSON in a code block, or with a sentence before it, breaks the caller's parser. */
 static struct verdict valid_json(const struct answer *a, const struct asked *asked, int64_t sent_cap)
 {
@@ -164,7 +171,8 @@ static struct verdict valid_json(const struct answer *a, const struct asked *ask
     if (a->finish == FINISH_LENGTH && callers_cap(a, asked, sent_cap))
         return pass();    /* the caller cut it */
     switch (parse_json(a->text)) {
-    case PARSE_OBJECT: case PARSE_ARRAY: return pass();
+    case PARSE_OBJECT: case PARSE_ARRAY:
+        return misfits(asked->schema, a->text) ? fails(CHECK_VALID_JSON, "JSON that does not fit the schema asked for") : pass();
     case PARSE_SCALAR: return fails(CHECK_VALID_JSON, "JSON, but neither object nor array");
     case PARSE_BAD: break;
     }
@@ -173,27 +181,43 @@ static struct verdict valid_json(const struct answer *a, const struct asked *ask
 
 /* ---- valid_tool_calls ---- */
 
-static bool offered(const struct asked *asked, struct span name)
+/* Index of an offered tool; asked->n_tools when it is none. */
+static size_t offered(const struct asked *asked, struct span name)
 {
-    for (size_t i = 0; i < asked->n_tools; i++)
-        if (span_eq(asked->tools[i], name))
-            return true;
-    return false;
+    size_t i = 0;
+
+    while (i < asked->n_tools && !span_eq(asked->tools[i], name))
+        i++;
+    return i;
+}
+
+static struct verdict valid_call(const struct answer_tool *call, const struct asked *asked)
+{
+    const size_t tool = offered(asked, call->name);
+    const struct span arguments = is_blank(call->arguments) ? SPAN_LIT("{}") : call->arguments;
+
+    if (tool == asked->n_tools)
+        return fails(CHECK_VALID_TOOL_CALLS, "it calls a tool that was not offered");
+    if (call->custom)
+        return pass();
+    if (parse_json(arguments) != PARSE_OBJECT)
+        return fails(CHECK_VALID_TOOL_CALLS, "a tool's arguments are no JSON object");
+    if (asked->tool_schemas && misfits(asked->tool_schemas[tool], arguments))
+        return fails(CHECK_VALID_TOOL_CALLS, "a tool's arguments do not fit its schema");
+    return pass();
 }
 
 static struct verdict valid_tool_calls(const struct answer *a, const struct asked *asked, int64_t sent_cap)
 {
+    struct verdict v = pass();
+
     if (a->finish == FINISH_TOOL_CALLS && a->n_tools == 0)
         return fails(CHECK_VALID_TOOL_CALLS, "it says that it calls a tool and calls none");
     if (a->finish == FINISH_LENGTH && callers_cap(a, asked, sent_cap))
         return pass();
-    for (size_t i = 0; i < a->n_tools; i++) {
-        if (!offered(asked, a->tools[i].name))
-            return fails(CHECK_VALID_TOOL_CALLS, "it calls a tool that was not offered");
-        if (!a->tools[i].custom && !is_blank(a->tools[i].arguments) && parse_json(a->tools[i].arguments) != PARSE_OBJECT)
-            return fails(CHECK_VALID_TOOL_CALLS, "a tool's arguments are no JSON object");
-    }
-    return pass();
+    for (size_t i = 0; i < a->n_tools && v.ok; i++)
+        v = valid_call(&a->tools[i], asked);
+    return v;
 }
 
 /* ---- the table ---- */

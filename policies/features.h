@@ -35,7 +35,9 @@ struct feature_tag { struct span name, value; };    /* of x-tollgate-tag: name=v
 /* What was asked for, as far as a check on the answer must know it. */
 struct asked {
     bool json;                     /* response_format json_object or json_schema */
+    struct span schema;            /* the JSON Schema that the answer shall fit, scanned; SPAN_NONE: none */
     const struct span *tools;      /* names of the tools offered, unescaped */
+    const struct span *tool_schemas;    /* of their arguments, likewise; SPAN_NONE: not said. NULL: of none */
     size_t n_tools;
     int64_t max_tokens;            /* the caller's own cap on the answer, 0 when none was named */
     bool stops;                    /* the caller named stop sequences: an answer may end anywhere */

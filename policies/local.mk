@@ -10,6 +10,8 @@ libpolicy_a_SOURCES = \
 	policies/explain.c \
 	policies/bound.c policies/bound.h \
 	policies/checks.c policies/checks.h \
+	policies/decimal.c policies/decimal.h \
+	policies/json_schema.c policies/json_schema.h \
 	policies/refusal.c \
 	policies/failure.c policies/failure.h \
 	policies/fail.c policies/fail.h \
@@ -17,14 +19,19 @@ libpolicy_a_SOURCES = \
 	policies/scenario.c policies/scenario.h \
 	policies/scenario_read.c policies/scenario_read.h \
 	policies/scenario_run.c policies/scenario_run.h
-libpolicy_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+libpolicy_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(PCRE2_CFLAGS)
 EXTRA_DIST += docs/policies.md docs/examples/support.policy.json docs/examples/support.test.json
 policiesdir = $(pkgdatadir)/policies
 dist_policies_DATA = policies/flash-first.json policies/flash-first-local.json
 
 # Tests: cmocka beside the code; the scenarios by the library itself.
 POLICY_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
-POLICY_TEST_LIBS = libpolicy.a libpricing.a $(BASE_LIBS)
+POLICY_TEST_LIBS = libpolicy.a libpricing.a $(BASE_LIBS) $(PCRE2_LIBS)
+check_PROGRAMS += policies/test_json_schema
+TESTS += policies/test_json_schema
+policies_test_json_schema_SOURCES = policies/test_json_schema.c
+policies_test_json_schema_CFLAGS = $(POLICY_TEST_CFLAGS)
+policies_test_json_schema_LDADD = $(POLICY_TEST_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += policies/test_scenarios
 TESTS += policies/test_scenarios
 policies_test_scenarios_SOURCES = policies/test_scenarios.c

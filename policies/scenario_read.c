@@ -2,6 +2,7 @@
 #include "policies/scenario_read.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pricing/zone.h"
@@ -73,20 +74,36 @@ static void read_message(const json_t *m, struct features *f)
         read_part(part, user, f);
 }
 
+/* A part of the request as text, as the checks want a schema: in the arena. */
+static struct span text_of(struct reader *r, const json_t *v)
+{
+    char *text = v ? json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+
+    if (text && !arena_on_free(r->arena, free, text)) {
+        free(text);
+        text = NULL;
+    }
+    return span_str(text);
+}
+
 static void read_tools(struct reader *r, const json_t *tools, struct features *f)
 {
-    struct span *names;
+    struct span *names, *schemas;
     json_t *tool;
     size_t i;
 
     if (!tools)
         return;
     names = NEED_ARRAY(r, struct span, json_array_size(tools));
-    if (!names)
+    schemas = NEED_ARRAY(r, struct span, json_array_size(tools));
+    if (!names || !schemas)
         return;
-    json_array_foreach(loose(tools), i, tool)
+    json_array_foreach(loose(tools), i, tool) {
         names[i] = json_span(json_object_get(tool, "function"), "name");
+        schemas[i] = text_of(r, json_object_get(json_object_get(tool, "function"), "parameters"));
+    }
     f->asked.tools = names;
+    f->asked.tool_schemas = schemas;
     f->asked.n_tools = json_array_size(tools);
     f->parts.tools = (int64_t)f->asked.n_tools;
     f->parts.tool_bytes = (int64_t)json_dumpb(tools, NULL, 0, JSON_COMPACT);
@@ -102,6 +119,7 @@ static void read_request(struct reader *r, const json_t *v, struct features *f)
     f->model = json_span(v, "model");
     f->stream = json_bool(v, "stream", false);
     f->asked.json = span_is(format, "json_object") || span_is(format, "json_schema");
+    f->asked.schema = text_of(r, json_object_get(json_object_get(json_object_get(v, "response_format"), "json_schema"), "schema"));
     f->asked.max_tokens = new_cap && (!cap || new_cap < cap) ? new_cap : cap;
     f->asked.stops = json_object_get(v, "stop") != NULL;
     f->choices = json_int(v, "n", 1);

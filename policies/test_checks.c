@@ -355,6 +355,39 @@ static void a_custom_tool_takes_free_text(void **state)
     assert_true(check_whole(CHECK_VALID_TOOL_CALLS, &a, &asked, 0).ok);
 }
 
+static void arguments_fit_the_schema_of_their_tool(void **state)
+{
+    static const struct span offered[] = { { "time", 4 }, { "weather", 7 } };
+    const struct span schemas[] = { SPAN_NONE, SPAN_LIT("{\"required\":[\"city\"],\"properties\":{\"city\":{\"type\":\"string\"}}}") };
+    const struct asked asked = { .tools = offered, .tool_schemas = schemas, .n_tools = 2 };
+    static const struct { const char *name, *arguments; bool ok; } rows[] = {
+        { "weather", "{\"city\":\"Oslo\"}", true }, { "weather", "{\"city\":7}", false }, { "weather", "{}", false },
+        { "weather", "", false }, { "time", "{\"any\":1}", true }, { "time", "", true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct answer_tool tool = { span_str(rows[i].name), span_str(rows[i].arguments), .custom = false };
+        const struct answer a = { .finish = FINISH_TOOL_CALLS, .tools = &tool, .n_tools = 1 };
+
+        if (check_whole(CHECK_VALID_TOOL_CALLS, &a, &asked, 0).ok != rows[i].ok)
+            fail_msg("row %zu: %s %s", i, rows[i].name, rows[i].arguments);
+    }
+}
+
+static void json_fits_the_schema_that_was_asked_for(void **state)
+{
+    struct asked asked = { .json = true, .schema = SPAN_LIT("{\"type\":\"object\",\"required\":[\"n\"]}") };
+    struct answer a = { .finish = FINISH_STOP, .text = SPAN_LIT("{\"n\":1}") };
+
+    (void)state;
+    assert_true(check_whole(CHECK_VALID_JSON, &a, &asked, 0).ok);
+    a.text = SPAN_LIT("{\"m\":1}");
+    assert_false(check_whole(CHECK_VALID_JSON, &a, &asked, 0).ok);
+    asked.schema = SPAN_LIT("{\"$ref\":\"https://example.com/x\"}");    /* not judged: no fault of the answer */
+    assert_true(check_whole(CHECK_VALID_JSON, &a, &asked, 0).ok);
+}
+
 static void a_tool_call_needs_an_offer(void **state)
 {
     static const struct answer_tool tool = { { "weather", 7 }, { "{}", 2 }, .custom = false };
@@ -420,6 +453,8 @@ int main(void)
         cmocka_unit_test(a_deep_answer_is_still_json),
         cmocka_unit_test(tool_calls_are_judged_by_name_and_arguments),
         cmocka_unit_test(a_custom_tool_takes_free_text),
+        cmocka_unit_test(arguments_fit_the_schema_of_their_tool),
+        cmocka_unit_test(json_fits_the_schema_that_was_asked_for),
         cmocka_unit_test(a_tool_call_needs_an_offer),
         cmocka_unit_test(the_first_check_that_fails_is_named),
         cmocka_unit_test(a_beginning_is_judged_by_two_checks_only),
