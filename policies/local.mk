@@ -89,4 +89,4 @@ FUZZERS += tests/fuzz/fuzz_policy
 tests_fuzz_fuzz_policy_SOURCES = tests/fuzz/fuzz_policy.c $(FUZZ_MAIN) policies/testing_drive.h
 tests_fuzz_fuzz_policy_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_fuzz_fuzz_policy_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
-tests_fuzz_fuzz_policy_LDADD = libpolicy.a libpricing.a $(BASE_LIBS)
+tests_fuzz_fuzz_policy_LDADD = libpolicy.a libpricing.a $(BASE_LIBS) $(PCRE2_LIBS)
