@@ -16,6 +16,7 @@
 
 struct request;
 struct tags;
+struct thinking;
 
 struct gateway {
     struct ledger *ledger;
@@ -24,6 +25,7 @@ struct gateway {
     struct budgets *budgets;
     struct health *health;
     struct tags *tags;
+    struct thinking *thinking;
     struct worker *workers;
     int n_workers;
 

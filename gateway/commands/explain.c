@@ -18,15 +18,19 @@ struct explain {
     const char *config_path, *request_path;
     struct span team, key;
     struct http1_head head;        /* its headers alone */
+    const struct dialect *dialect;
+    struct span model;             /* of a Gemini body, which names none */
     int64_t at_ms;
     enum explain_format format;
 };
 
 static const char help[] =
     "usage: tollgate explain [--config FILE] [OPTIONS] REQUEST.json\n\n"
-    "REQUEST.json is the body of a chat completion, - is standard input. Shows its features, why each route did or did\n"
-    "not match, the plan and the price of each step. Calls nothing.\n\n"
+    "REQUEST.json is the body of a call, - is standard input. Shows its features, why each route did or did not match,\n"
+    "the plan and the price of each step. Calls nothing.\n\n"
     "  --config FILE            the gateway's config (default: " CONFIG_FILE_DEFAULT ")\n"
+    "  --dialect D              openai (the default), responses, completions, embeddings, anthropic or gemini\n"
+    "  --model MODEL            what a Gemini call asks for in its path (default: auto)\n"
     "  --team TEAM              whose call it is (default: no team)\n"
     "  --key NAME               with which key (default: none)\n"
     "  --header 'NAME: VALUE'   a header of the call, such as 'x-tollgate-sensitivity: high'; repeatable\n"
@@ -47,6 +51,14 @@ static bool add_header(struct explain *e, const char *line)
     return true;
 }
 
+static const struct dialect *find_dialect(const char *name)
+{
+    for (int i = 0; i < DIALECTS; i++)
+        if (dialect_get((enum dialect_id)i) && strcmp(dialect_get((enum dialect_id)i)->name, name) == 0)
+            return dialect_get((enum dialect_id)i);
+    return NULL;
+}
+
 /* -1: go on. */
 static int read_options(struct explain *e, int argc, char **argv)
 {
@@ -54,6 +66,7 @@ static int read_options(struct explain *e, int argc, char **argv)
         { "config", required_argument, NULL, 'c' }, { "team", required_argument, NULL, 't' },
         { "key", required_argument, NULL, 'k' },    { "header", required_argument, NULL, 'H' },
         { "at", required_argument, NULL, 'a' },     { "format", required_argument, NULL, 'f' },
+        { "dialect", required_argument, NULL, 'd' }, { "model", required_argument, NULL, 'm' },
         { 0 },
     };
     int option;
@@ -72,6 +85,12 @@ static int read_options(struct explain *e, int argc, char **argv)
         case 'H':
             if (!add_header(e, optarg))
                 return cli_wrong("explain", "--header takes 'NAME: VALUE', at most %d of them, not \"%s\"", HEADERS_MAX, optarg);
+            break;
+        case 'm': e->model = span_str(optarg); break;
+        case 'd':
+            e->dialect = find_dialect(optarg);
+            if (!e->dialect)
+                return cli_wrong("explain", "there is no dialect \"%s\"", optarg);
             break;
         case 'a':
             if (!utc_parse(span_str(optarg), &e->at_ms))
@@ -129,23 +148,27 @@ static int explain(struct explain *e, const struct snapshot *s, struct span body
     f = &r->features;
     r->head = &e->head;
     arena_init(&r->arena, 64u << 20);
+    chat_init(&r->chat, e->dialect->id, body);
+    r->chat.model = e->dialect->id == DIALECT_GEMINI ? e->model : SPAN_NONE;
     buf_init(&out, 16u << 20);
     if (!facts_read_headers(r)) {
         fprintf(stderr, "tollgate explain: %s\n", r->fault.message);
-    } else if (!scan(body, &r->fault) || !facts_parse(body, &r->arena, &r->chat, f, &r->fault)) {
+        goto out;
+    }
+    f->team = e->team;
+    f->key = e->key;
+    f->headers = e->head.headers;
+    f->n_headers = e->head.n_headers;
+    f->tags = r->tags;
+    f->n_tags = r->n_tags;
+    if (!scan(body, &r->fault) || !facts_parse(e->dialect, &r->arena, &r->chat, f, &r->fault)) {
         fprintf(stderr, "tollgate explain: %s: %s\n", e->request_path, r->fault.message);
     } else {
-        f->team = e->team;
-        f->key = e->key;
-        f->headers = e->head.headers;
-        f->n_headers = e->head.n_headers;
-        f->tags = r->tags;
-        f->n_tags = r->n_tags;
-        facts_fill(f, &r->chat, f->max_cost_nano, f->deadline_ms);
         plan_explain(s->policy, f, &(struct view){ s->view, s->n_models }, e->at_ms, e->format, &out);
         fwrite(out.p, 1, out.n, stdout);
         status = 0;
     }
+out:
     buf_free(&out);
     arena_free(&r->arena);
     free(r);
@@ -154,7 +177,8 @@ static int explain(struct explain *e, const struct snapshot *s, struct span body
 
 int command_explain(int argc, char **argv)
 {
-    struct explain e = { .config_path = CONFIG_FILE_DEFAULT, .at_ms = clock_wall_ms() };
+    struct explain e = { .config_path = CONFIG_FILE_DEFAULT, .at_ms = clock_wall_ms(), .dialect = dialect_get(DIALECT_CHAT),
+                         .model = SPAN_LIT("auto") };
     struct snapshot_parts parts = { 0 };
     struct snapshot *s;
     struct problems ps;

@@ -1,7 +1,8 @@
 /* facts.c - fills struct features; decides nothing. Soft scores are policies/features.c's. */
 #include "gateway/request/facts.h"
 
-#include "gateway/dialects/openai_chat.h"
+#include "gateway/request/thinking.h"
+#include "gateway/server/worker.h"
 #include "gateway/request/tags.h"
 
 #define SCORED_BYTES_MAX 262144u    /* scores look at the beginning of a very long prompt: a loop turn stays short */
@@ -101,16 +102,36 @@ static void keep_tags(struct request *r)
     buf_free(&json);
 }
 
+/* Agents name their session themselves: stickiness comes without a header of ours (ux section 4). */
+static struct span session_of(const struct http1_head *h)
+{
+    static const char *const names[] = { "x-tollgate-session", "x-claude-code-session-id", "session-id", "session_id" };
+    struct span v = SPAN_NONE;
+
+    for (size_t i = 0; !v.p && i < sizeof names / sizeof names[0]; i++)
+        v = http1_get(h, names[i]);
+    return v;
+}
+
+static bool read_strict(struct request *r)
+{
+    const struct span v = http1_get(r->head, "x-tollgate-strict");
+
+    r->strict = v.p && span_eq_nocase(v, SPAN_LIT("true"));
+    return !v.p || r->strict || span_eq_nocase(v, SPAN_LIT("false")) ||
+           fault_bad(&r->fault, "invalid_value", "x-tollgate-strict", "Invalid header 'x-tollgate-strict': must be true or false.");
+}
+
 bool facts_read_headers(struct request *r)
 {
     const struct http1_head *h = r->head;
     struct features *f = &r->features;
-    const struct span session = http1_get(h, "x-tollgate-session");
+    const struct span session = session_of(h);
 
     features_init(f);
     f->route_asked = http1_get(h, "x-tollgate-route");
     if (!read_usd(r, h, "x-tollgate-max-cost-usd", &f->max_cost_nano) ||
-        !read_ms(r, h, "x-tollgate-deadline-ms", &f->deadline_ms))
+        !read_ms(r, h, "x-tollgate-deadline-ms", &f->deadline_ms) || !read_strict(r))
         return false;
     for (size_t i = 0; i < h->n_headers; i++)
         if (span_eq_nocase(h->headers[i].name, SPAN_LIT("x-tollgate-tag")) && !read_tag(r, h->headers[i].value))
@@ -123,26 +144,45 @@ bool facts_read_headers(struct request *r)
     return true;
 }
 
-static void on_text(void *ctx, struct span role, struct span text)
+static void on_text(void *ctx, enum chat_role role, struct span text)
 {
     struct features *f = ctx;
 
-    if (!span_is(role, "user") || f->scan.bytes >= SCORED_BYTES_MAX)
+    if (role != ROLE_USER || f->scan.bytes >= SCORED_BYTES_MAX)
         return;
     features_text(f, span_first(text, SCORED_BYTES_MAX - (size_t)f->scan.bytes));
 }
 
-void facts_fill(struct features *f, const struct chat *chat, int64_t max_cost_nano, int64_t deadline_ms)
+/* The names that an answer may call. A provider's own tools are not judged. */
+static bool offer_tools(struct asked *asked, const struct chat *chat, struct arena *arena)
 {
-    f->dialect = SPAN_LIT("openai");
+    struct span *names = ARENA_ARRAY(arena, struct span, chat->n_tools + 1);
+    struct span *schemas = ARENA_ARRAY(arena, struct span, chat->n_tools + 1);
+
+    if (!names || !schemas)
+        return false;
+    for (size_t i = 0; i < chat->n_tools; i++) {
+        if (chat->tools[i].kind == TOOL_SERVER)
+            continue;
+        schemas[asked->n_tools] = chat->tools[i].schema_json;
+        names[asked->n_tools++] = chat->tools[i].name;
+    }
+    asked->tools = names;
+    asked->tool_schemas = schemas;
+    return true;
+}
+
+bool facts_fill(struct features *f, const struct chat *chat, struct arena *arena)
+{
+    f->dialect = span_str(dialect_get(chat->dialect)->name);
     f->model = chat->model;
     f->stream = chat->stream;
-    f->max_cost_nano = max_cost_nano;
-    f->deadline_ms = deadline_ms;
     f->modalities = BOOK_TEXT | (chat->n_images ? BOOK_IMAGE : 0u) | (chat->n_audio ? BOOK_AUDIO : 0u) |
                     (chat->n_files ? BOOK_FILE : 0u);
-    f->asked = (struct asked){ .json = chat->json_asked, .stops = chat->stops, .tools = chat->tool_names,
-                               .n_tools = chat->n_tools, .max_tokens = chat->max_tokens };
+    f->asked = (struct asked){ .json = chat->format != FORMAT_TEXT, .schema = chat->schema_json,
+                               .stops = chat->n_stops > 0, .max_tokens = chat->max_tokens };
+    if (!offer_tools(&f->asked, chat, arena))
+        return false;
     f->parts = (struct estimate_parts){
         .text_bytes = (int64_t)chat->text_bytes, .tool_bytes = (int64_t)chat->tool_bytes,
         .messages = (int64_t)chat->n_messages, .tools = (int64_t)chat->n_tools, .images = (int64_t)chat->n_images,
@@ -150,31 +190,73 @@ void facts_fill(struct features *f, const struct chat *chat, int64_t max_cost_na
         .unbounded = chat->unbounded || chat->n_files || (chat->n_audio && !chat->audio_bytes),
     };
     f->choices = chat->n;
+    f->searches = chat->searches;
     f->service_tier = chat->service_tier;
-    f->cache_5m = chat->cache_marks;
+    f->cache_5m = chat->cache_5m;
+    f->cache_1h = chat->cache_1h;
     for (size_t i = 0; i < chat->n_files; i++)
         features_file(f, SPAN_NONE);
     f->value[FEATURE_TURNS] = (double)chat->n_user_turns;
     features_finish(f);
+    return true;
 }
 
-bool facts_parse(struct span body, struct arena *arena, struct chat *chat, struct features *f, struct fault *fault)
+bool facts_parse(const struct dialect *dialect, struct arena *arena, struct chat *chat, struct features *f, struct fault *fault)
 {
-    return openai_chat_parse(body, arena, chat, on_text, f, fault);
+    const struct parse_spec spec = { .arena = arena, .on_text = on_text, .ctx = f, .fault = fault };
+
+    return dialect->parse(chat, &spec) &&
+           (facts_fill(f, chat, arena) ||
+            fault_set(fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory."));
+}
+
+/* "deepseek%2Fdeepseek-v4-flash": clients encode what stands in a path. */
+struct span facts_decode(struct arena *a, struct span s)
+{
+    char *out = arena_alloc(a, s.n + 1, 1);
+    size_t n = 0;
+
+    for (size_t i = 0; out && i < s.n; i++) {
+        static const char hex[] = "0123456789abcdef0123456789ABCDEF";
+        const char *high = s.p[i] == '%' && i + 2 < s.n ? memchr(hex, s.p[i + 1], 32) : NULL;
+        const char *low = high ? memchr(hex, s.p[i + 2], 32) : NULL;
+
+        out[n++] = (char)(low ? ((high - hex) % 16) << 4 | ((low - hex) % 16) : s.p[i]);
+        i += low ? 2 : 0;
+    }
+    return out ? (struct span){ out, n } : s;
+}
+
+/* What the head says of a chat whose body does not. */
+static void begin_chat(struct request *r)
+{
+    struct chat *c = &r->chat;
+
+    chat_init(c, r->dialect->id, buf_span(&r->body));
+    if (r->dialect->id == DIALECT_GEMINI) {
+        c->model = facts_decode(&r->arena, r->argument);
+        c->stream = r->path_streams;
+        c->stream_array = r->path_streams && span_find_span(r->head->query, SPAN_LIT("alt=sse")) == r->head->query.n;
+    }
+    if (r->dialect->id == DIALECT_ANTHROPIC) {
+        c->counting = r->endpoint == ENDPOINT_COUNT;
+        c->anthropic_version = arena_copy(&r->arena, http1_get(r->head, "anthropic-version"));
+        c->anthropic_beta = arena_copy(&r->arena, http1_get(r->head, "anthropic-beta"));
+    }
 }
 
 bool facts_read_body(struct request *r)
 {
     struct features *f = &r->features;
 
-    if (!facts_parse(buf_span(&r->body), &r->arena, &r->chat, f, &r->fault))
-        return false;
+    begin_chat(r);
     f->team = r->has_key ? span_str(r->key.team) : SPAN_NONE;
     f->key = r->has_key ? span_str(r->key.name) : SPAN_NONE;
     f->headers = r->head->headers;
     f->n_headers = r->head->n_headers;
     f->tags = r->tags;
     f->n_tags = r->n_tags;
-    facts_fill(f, &r->chat, f->max_cost_nano, f->deadline_ms);
-    return true;
+    return facts_parse(r->dialect, &r->arena, &r->chat, f, &r->fault) &&
+           (thinking_restore(r->worker->gw->thinking, span_str(r->key.id), &r->chat, &r->arena, r->at_ms) ||
+            fault_set(&r->fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory."));
 }

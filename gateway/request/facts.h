@@ -9,8 +9,11 @@ bool facts_read_headers(struct request *r);
 /* Parses the scanned body and fills r->chat and r->features. False: r->fault. */
 bool facts_read_body(struct request *r);
 
-/* The two halves of facts_read_body, for `explain`: the body and its scored text; what follows from it. */
-bool facts_parse(struct span body, struct arena *arena, struct chat *chat, struct features *f, struct fault *fault);
-void facts_fill(struct features *f, const struct chat *chat, int64_t max_cost_nano, int64_t deadline_ms);
+/* The parts of facts_read_body, for `explain`: the body of a chat that chat_init has begun, read into it and into the features;
+ * and what follows from a chat alone. */
+bool facts_parse(const struct dialect *dialect, struct arena *arena, struct chat *chat, struct features *f, struct fault *fault);
+bool facts_fill(struct features *f, const struct chat *chat, struct arena *arena);
+/* Percent-encoding undone, into the arena. */
+struct span facts_decode(struct arena *a, struct span s);
 
 #endif

@@ -58,6 +58,8 @@ static void add_fields(const struct request *r, struct buf *b, bool with_cost)
         add_text(b, "x-tollgate-cost-usd", span_str(usd));
     }
     add_name(b, "x-tollgate-warning", r->plan.warning);
+    if (r->attempt_live && r->attempt.notes.n)
+        add_name(b, "x-tollgate-warning", span_str(r->attempt.notes.text));
 }
 
 static void note_first_byte(struct request *r)
@@ -96,7 +98,7 @@ static void send_head(struct request *r, int status, const char *content_type, i
 
 static void send_stream_head(struct request *r)
 {
-    send_head(r, 200, "text/event-stream; charset=utf-8", -1, true);
+    send_head(r, 200, r->chat.stream_array ? "application/json" : "text/event-stream; charset=utf-8", -1, true);
 }
 
 /* ---- sending ---- */
@@ -120,6 +122,7 @@ static void take_pieces(struct request *r)
 
     if (!r->attempt_live || !r->committed || !r->streamed)
         return;
+    r->begun |= a->pieces.n > 0;
     if (a->pieces.n && r->out.n == r->out_at) {    /* nothing waits: swap rather than copy */
         const struct buf empty = r->out;
 
@@ -148,7 +151,7 @@ static void pause_reading(struct request *r)
     buf_shrink(&a->pieces);
     buf_shrink(&a->sse.carry);
     buf_shrink(&a->sse.joined);
-    buf_shrink(&a->answer.text);
+    buf_shrink(&a->draft.text);
 }
 
 void reply_pump(struct request *r)
@@ -194,13 +197,32 @@ void reply_commit(struct request *r)
     reply_pump(r);
 }
 
-/* The cost is known only now: a comment line before the terminal event, [DONE] or an error (DESIGN section 4). */
-static void add_stream_end(struct request *r, struct span terminal)
+/* The cost is known only now: a comment line before the terminal event or an error (DESIGN section 4). */
+static void add_cost(struct request *r)
 {
     char usd[PRICE_TEXT_ROOM];
 
+    if (r->chat.stream_array)    /* one JSON array has no room for it; the trace says it */
+        return;
     price_format_usd(r->cost_nano, usd);
-    buf_printf(&r->out, ": x-tollgate-cost-usd=%s\n\ndata: %.*s\n\n", usd, SPAN_FMT(terminal));
+    buf_printf(&r->out, ": x-tollgate-cost-usd=%s\n\n", usd);
+}
+
+static void no_memory(struct request *r)
+{
+    fault_set(&r->fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory.");
+    reply_fault(r);
+}
+
+static void accept_stream(struct request *r)
+{
+    if (!r->head_sent)
+        send_stream_head(r);
+    r->committed = true;
+    take_pieces(r);
+    r->committed = false;
+    add_cost(r);
+    buf_add_span(&r->out, buf_span(&r->attempt.terminal));
 }
 
 void reply_accept(struct request *r)
@@ -208,13 +230,12 @@ void reply_accept(struct request *r)
     r->accepted = true;
     if (!r->conn || r->opens_pending > 0)
         return;    /* request_on_ledger comes here again */
+    if (!attempt_close(&r->attempt)) {
+        no_memory(r);
+        return;
+    }
     if (r->chat.stream) {
-        if (!r->head_sent)
-            send_stream_head(r);
-        r->committed = true;
-        take_pieces(r);
-        r->committed = false;
-        add_stream_end(r, SPAN_LIT("[DONE]"));
+        accept_stream(r);
     } else {
         const struct buf empty = r->out;
 
@@ -228,23 +249,25 @@ void reply_accept(struct request *r)
 
 void reply_fault(struct request *r)
 {
+    const struct span id = { r->id, ROW_ID_BYTES };
     struct buf body;
 
     if (!r->conn)
         return;
-    buf_init(&body, 65536);
-    fault_render_openai(&r->fault, &body);
     r->opens_pending = 0;    /* what follows is no answer: nothing to wait for */
-    if (r->head_sent) {      /* the stream has begun: its own form of an error, and no [DONE] */
-        add_stream_end(r, buf_span(&body));
+    if (r->head_sent) {      /* the stream has begun: its own form of an error, and no good end */
+        add_cost(r);
+        r->dialect->write_stream_fault(&r->fault, id, &r->chat, r->begun, &r->out);
         r->ending = true;
         r->committed = false;
         reply_pump(r);
-    } else {
-        send_head(r, r->fault.status, "application/json", (int64_t)body.n, false);
-        connection_send_body(r->conn, buf_span(&body));
-        end_reply(r);
+        return;
     }
+    buf_init(&body, 65536);
+    r->dialect->write_fault(&r->fault, id, &body);
+    send_head(r, r->dialect->fault_status(&r->fault), "application/json", (int64_t)body.n, false);
+    connection_send_body(r->conn, buf_span(&body));
+    end_reply(r);
     buf_free(&body);
 }
 
@@ -270,8 +293,8 @@ int64_t reply_tick(struct request *r, int64_t now_ms)
         return now_ms + 100;    /* a head is a promise too: not before the ledger has it */
     if (!r->head_sent)
         send_stream_head(r);
-    if (!connection_full(r->conn))
-        connection_send_body(r->conn, SPAN_LIT(": keep-alive\n\n"));
+    if (r->dialect->keepalive && !r->chat.stream_array && !connection_full(r->conn))
+        connection_send_body(r->conn, span_str(r->dialect->keepalive));
     r->last_sent_ms = now_ms;
     return now_ms + KEEPALIVE_MS;
 }

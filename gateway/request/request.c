@@ -25,6 +25,7 @@
 #include "gateway/request/facts.h"
 #include "gateway/request/pages.h"
 #include "gateway/request/reply.h"
+#include "gateway/request/thinking.h"
 #include "gateway/server/worker.h"
 
 #define BODY_AT_ONCE 16384
@@ -135,7 +136,7 @@ static struct row_request request_row(const struct request *r, int status)
     return (struct row_request){
         .id = span_str(r->id), .at_ms = r->at_ms,
         .key_id = span_str(r->key.id), .team = span_str(r->key.team),
-        .route = r->planned ? r->plan.route_name : SPAN_NONE, .dialect = SPAN_LIT("openai"),
+        .route = r->planned ? r->plan.route_name : SPAN_NONE, .dialect = span_str(r->dialect->name),
         .model_asked = r->chat.model, .tags = r->tags_json, .session = r->session, .stream = r->chat.stream,
         .model = r->answered_model, .provider = r->answered_provider,
         .status = status, .attempts = r->attempts, .cost_nano = r->cost_nano,
@@ -178,13 +179,37 @@ static void finish_refused(struct request *r, int status)
 
 static bool fail_endpoint(struct request *r)
 {
+    const struct span path = span_first(r->head->path, 128);
+
     if (r->endpoint == ENDPOINT_LATER)
         return fault_set(&r->fault, 404, "invalid_request_error", "unknown_url", NULL,
-                         "%.*s is not in this version of tollgate: it serves POST /v1/chat/completions and GET /v1/models.",
-                         SPAN_FMT(span_first(r->head->path, 128)));
+                         "%.*s is not in this version of tollgate.", SPAN_FMT(path));
     return fault_set(&r->fault, 404, "invalid_request_error", "unknown_url", NULL,
-                     "There is nothing at %.*s. With an OpenAI client use the base URL https://HOST:PORT/v1.",
-                     SPAN_FMT(span_first(r->head->path, 128)));
+                     "There is nothing at %.*s. With an OpenAI client use the base URL https://HOST:PORT/v1, with an Anthropic or "
+                     "Gemini client https://HOST:PORT.", SPAN_FMT(path));
+}
+
+/* Paths that several dialects share, and those that nobody knows, speak the dialect that the headers do. */
+static enum dialect_id dialect_of_head(const struct http1_head *h, enum dialect_id otherwise)
+{
+    if (http1_get(h, "anthropic-version").p)
+        return DIALECT_ANTHROPIC;
+    return http1_get(h, "x-goog-api-key").p ? DIALECT_GEMINI : otherwise;
+}
+
+static void find_endpoint(struct request *r)
+{
+    const struct endpoint_match found = endpoint_find(r->head->path);
+    const bool own = found.endpoint == ENDPOINT_ANSWER || found.endpoint == ENDPOINT_COUNT;
+
+    r->endpoint = found.endpoint;
+    r->argument = found.argument;
+    r->path_streams = found.stream;
+    r->dialect = dialect_get(own ? found.dialect : dialect_of_head(r->head, found.dialect));
+    if (r->dialect)
+        return;
+    r->dialect = dialect_get(DIALECT_CHAT);
+    r->endpoint = own ? ENDPOINT_LATER : found.endpoint;
 }
 
 static bool check_method(struct request *r)
@@ -213,15 +238,15 @@ static bool check_body_head(struct request *r)
     return true;
 }
 
+/* A call whose body is JSON: for an answer, or for a count. */
+static bool has_body(const struct request *r)
+{
+    return r->endpoint == ENDPOINT_ANSWER || r->endpoint == ENDPOINT_COUNT;
+}
+
 static enum step step_auth(struct request *r)
 {
-    const struct endpoint_match found = endpoint_find(r->head->path);
-
-    r->endpoint = found.endpoint;
-    r->argument = found.argument;
-    if ((found.endpoint == ENDPOINT_ANSWER || found.endpoint == ENDPOINT_COUNT) &&
-        (found.dialect != DIALECT_CHAT || found.endpoint == ENDPOINT_COUNT))
-        r->endpoint = ENDPOINT_LATER;
+    find_endpoint(r);
     if (r->endpoint == ENDPOINT_UNKNOWN || r->endpoint == ENDPOINT_METRICS) {
         fail_endpoint(r);
         return STEP_REPLY;
@@ -232,7 +257,7 @@ static enum step step_auth(struct request *r)
     }
     if (!check_method(r) || (r->endpoint == ENDPOINT_LATER && !fail_endpoint(r)) || !check_body_head(r))
         return STEP_REPLY;
-    if (r->endpoint == ENDPOINT_ANSWER && !facts_read_headers(r))
+    if (has_body(r) && !facts_read_headers(r))
         return STEP_REPLY;
     return STEP_BODY;
 }
@@ -300,12 +325,12 @@ static void on_body(void *ctx, struct connection *c, struct span piece, bool las
     (void)ctx;
     if (r->step != STEP_BODY)
         return;
-    if (r->endpoint == ENDPOINT_ANSWER && !take_body(r, piece, last)) {
+    if (has_body(r) && !take_body(r, piece, last)) {
         run(r, STEP_REPLY);
         return;
     }
     if (last)
-        run(r, r->endpoint == ENDPOINT_ANSWER ? STEP_PARSE : STEP_REPLY);
+        run(r, has_body(r) ? STEP_PARSE : STEP_REPLY);
 }
 
 /* ---- PARSE (features with it), DECIDE ---- */
@@ -313,7 +338,7 @@ static void on_body(void *ctx, struct connection *c, struct span piece, bool las
 static enum step step_parse(struct request *r)
 {
     if (facts_read_body(r))
-        return STEP_DECIDE;
+        return r->endpoint == ENDPOINT_COUNT ? STEP_REPLY : STEP_DECIDE;
     count_add(r->worker, COUNT_REFUSED_BODY, 1);
     return STEP_REPLY;
 }
@@ -358,6 +383,35 @@ static bool own_view(struct request *r)
     return true;
 }
 
+/* Steps whose provider cannot be told what is asked are skipped; when that leaves none, the caller hears why. */
+static bool leave_out_untranslatable(struct request *r)
+{
+    struct fault first = { 0 };
+    bool usable = false;
+
+    for (size_t i = 0; i < r->plan.n_steps; i++) {
+        struct plan_step *s = &r->plan.steps[i];
+        const struct dialect *wire;
+        struct fault why = { 0 };
+        struct target to;
+
+        if (s->skip != PLAN_USABLE)
+            continue;
+        wire = attempt_target(target_of(r, i), s->model, &r->chat, &to);
+        if (wire->id == r->chat.dialect || wire->takes(&r->chat, &to, &why)) {
+            usable = true;
+            continue;
+        }
+        s->skip = PLAN_DIALECT;
+        if (!first.status)
+            first = why;
+    }
+    if (usable || !first.status)
+        return true;
+    r->fault = first;
+    return false;
+}
+
 static enum step step_decide(struct request *r)
 {
     const struct view view = { r->snapshot->view, r->snapshot->n_models };
@@ -377,7 +431,7 @@ static enum step step_decide(struct request *r)
         return STEP_REPLY;
     }
     r->planned = true;
-    if (!own_view(r) || (!machine_init(&r->machine, &r->plan, &r->arena, r->start_ms) && !no_memory(r)))
+    if (!own_view(r) || !leave_out_untranslatable(r) || (!machine_init(&r->machine, &r->plan, &r->arena, r->start_ms) && !no_memory(r)))
         return STEP_REPLY;
     return STEP_DRIVE;
 }
@@ -476,9 +530,14 @@ static const struct attempt_callbacks attempt_callbacks = { on_progress, on_next
 static bool do_call(struct request *r, const struct action *act)
 {
     const struct plan_step *s = &r->plan.steps[act->step];
+    const struct reply_info reply = {
+        .id = { r->id, ROW_ID_BYTES }, .created_s = r->at_ms / 1000, .model = s->model->upstream_id, .chat = &r->chat,
+        .prompt_estimate = (int64_t)r->features.value[FEATURE_PROMPT_TOKENS],
+    };
     const struct attempt_spec spec = {
         .fetch = r->worker->fetch, .scan = r->worker->answer_scan, .target = target_of(r, act->step), .model = s->model,
-        .chat = &r->chat, .max_tokens = act->output_cap, .keep_text = s->checks != 0, .arena = &r->arena,
+        .chat = &r->chat, .reply = &reply, .max_tokens = act->output_cap, .keep_text = s->checks != 0, .strict = r->strict,
+        .arena = &r->arena,
         .in_flight = &r->worker->gw->bytes_in_flight,
         .in_flight_most = (int64_t)r->snapshot->config->limits.bytes_in_flight,
         .callbacks = &attempt_callbacks, .ctx = r,
@@ -616,13 +675,23 @@ static void fault_from(struct request *r, const struct fail *f)
     }
 }
 
+/* The status that the caller's dialect has for it. */
+static int caller_status(const struct request *r, const struct fail *f)
+{
+    char code[64];
+    const struct fault fault = { .status = f->status, .type = f->type, .code = f->code.p ? code : NULL };
+
+    snprintf(code, sizeof code, "%.*s", SPAN_FMT(f->code));
+    return r->dialect->fault_status(&fault);
+}
+
 static int closing_status(const struct actions *acts, unsigned from, const struct request *r)
 {
     for (unsigned i = from; i < acts->n; i++) {
         if (acts->list[i].kind == ACTION_ACCEPT)
             return r->conn ? 200 : 499;
         if (acts->list[i].kind == ACTION_FAIL)
-            return r->ledger_failed ? 503 : acts->list[i].fail.status;
+            return r->ledger_failed ? 503 : caller_status(r, &acts->list[i].fail);
         if (acts->list[i].kind == ACTION_SETTLE && i > from)
             return 0;
     }
@@ -633,6 +702,7 @@ static void do_accept(struct request *r)
 {
     r->step = STEP_REPLY;
     r->wake_ms = INT64_MAX;
+    thinking_keep(r->worker->gw->thinking, span_str(r->key.id), &r->attempt.draft, r->attempt.to.family, r->at_ms);
     reply_accept(r);
 }
 
@@ -642,7 +712,7 @@ static void do_fail(struct request *r, const struct fail *f)
     fault_from(r, f);
     if (f->kind == FAIL_CANCELLED)
         count_add(r->worker, COUNT_CALLER_LEFT, 1);
-    finish_row(r, r->fault.status);
+    finish_row(r, r->dialect->fault_status(&r->fault));
     r->step = STEP_REPLY;
     r->wake_ms = INT64_MAX;
     reply_fault(r);
@@ -777,7 +847,7 @@ static void on_attempt_end(void *ctx, struct attempt *a)
 static void step_reply(struct request *r)
 {
     if (r->fault.status) {
-        finish_refused(r, r->fault.status);
+        finish_refused(r, r->dialect->fault_status(&r->fault));
         reply_fault(r);
     } else {
         pages_reply(r);
@@ -856,7 +926,7 @@ static void on_bad(void *ctx, struct connection *c, int status, const char *why)
     count_add(ctx, COUNT_BAD_FRAMING, 1);
     fault_set(&f, status, "invalid_request_error", "bad_http", NULL, "The HTTP request cannot be read: %s.", why);
     buf_init(&body, 4096);
-    fault_render_openai(&f, &body);
+    dialect_get(DIALECT_CHAT)->write_fault(&f, SPAN_NONE, &body);
     connection_send_head(c, status, SPAN_LIT("content-type: application/json\r\n"), (int64_t)body.n, true);
     connection_send_body(c, buf_span(&body));
     buf_free(&body);

@@ -5,10 +5,9 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
-#include "gateway/dialects/chat.h"
+#include "gateway/dialects/dialect.h"
 #include "gateway/gateway.h"
 #include "gateway/request/endpoint.h"
-#include "gateway/dialects/fault.h"
 #include "gateway/upstream/attempt.h"
 #include "policies/machine.h"
 
@@ -39,7 +38,10 @@ struct request {
 
     /* From the head. */
     enum endpoint endpoint;
+    const struct dialect *dialect;     /* the caller's; of the pages too, by their headers; never NULL */
     struct span argument;              /* of the path: a model's name, a request's id */
+    bool path_streams;                 /* the path asks for a stream */
+    bool strict;                       /* what would only be warned of is refused */
     const struct http1_head *head;     /* valid while conn is not NULL and the reply not ended */
     struct key_info key;
     bool has_key;
@@ -87,6 +89,7 @@ struct request {
     bool accepted;
     bool head_sent;
     bool streamed;                     /* the head sent was a stream's */
+    bool begun;                        /* events of an answer have gone out */
     bool ending;                       /* all that is left to send is in `out` */
     bool aborted;                      /* ... and then the connection is cut */
     struct buf out;                    /* ready to be sent, from out_at */
