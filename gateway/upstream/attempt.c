@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/upstream/retry_after.h"
 
 #define EVENT_BYTES_MAX (8u << 20)     /* one SSE event: whole tool calls and audio come in one */
 #define PIECES_BYTES_MAX (32u << 20)   /* of a held answer */
@@ -87,12 +88,16 @@ static enum transport judge_stream_end(struct attempt *a)
 
 static bool try_next_key(struct attempt *a);
 
+static struct span header_of(const void *ctx, const char *name)
+{
+    return fetch_header(ctx, name);
+}
+
 static void note_retry_after(struct attempt *a, struct fetch_call *call)
 {
     int64_t ms;
 
-    if (health_parse_retry_after(fetch_header(call, "retry-after"), fetch_header(call, "retry-after-ms"),
-                                 clock_wall_ms(), &ms))
+    if (retry_after_read(header_of, call, a->outcome.status, clock_wall_ms(), &ms))
         a->outcome.retry_after_ms = ms;
 }
 
@@ -102,10 +107,10 @@ static void on_end(void *ctx, struct fetch_call *call, const struct fetch_result
     const struct quirks *q = provider_quirks(a->target->provider);
     enum transport t = transport_of(a, r);
 
+    a->outcome.status = r->status;
     if (r->status >= 300)
         note_retry_after(a, call);
     a->call = NULL;
-    a->outcome.status = r->status;
     a->first_byte_us = r->first_byte_us;
     a->total_us = r->total_us;
     a->reached = r->connect_us >= 0 && r->status < 300;
