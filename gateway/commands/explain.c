@@ -141,8 +141,8 @@ static int explain(struct explain *e, const struct snapshot *s, struct span body
         f->n_headers = e->head.n_headers;
         f->tags = r->tags;
         f->n_tags = r->n_tags;
-        facts_fill(f, &r->chat, f->max_cost_nano, f->deadline_ms);
-        plan_explain(s->policy, f, &(struct view){ s->view, s->n_models }, e->at_ms, e->format, &out);
+        if (facts_fill(f, &r->chat, f->max_cost_nano, f->deadline_ms, &r->arena))
+            plan_explain(s->policy, f, &(struct view){ s->view, s->n_models }, e->at_ms, e->format, &out);
         fwrite(out.p, 1, out.n, stdout);
         status = 0;
     }

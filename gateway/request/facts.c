@@ -1,7 +1,6 @@
 /* facts.c - fills struct features; decides nothing. Soft scores are policies/features.c's. */
 #include "gateway/request/facts.h"
 
-#include "gateway/dialects/openai_chat.h"
 #include "gateway/request/tags.h"
 
 #define SCORED_BYTES_MAX 262144u    /* scores look at the beginning of a very long prompt: a loop turn stays short */
@@ -123,16 +122,30 @@ bool facts_read_headers(struct request *r)
     return true;
 }
 
-static void on_text(void *ctx, struct span role, struct span text)
+static void on_text(void *ctx, enum chat_role role, struct span text)
 {
     struct features *f = ctx;
 
-    if (!span_is(role, "user") || f->scan.bytes >= SCORED_BYTES_MAX)
+    if (role != ROLE_USER || f->scan.bytes >= SCORED_BYTES_MAX)
         return;
     features_text(f, span_first(text, SCORED_BYTES_MAX - (size_t)f->scan.bytes));
 }
 
-void facts_fill(struct features *f, const struct chat *chat, int64_t max_cost_nano, int64_t deadline_ms)
+/* Names of the tools that answers are checked by; a provider's own have none. */
+static bool name_tools(struct features *f, const struct chat *chat, struct arena *arena)
+{
+    struct span *names = ARENA_ARRAY(arena, struct span, chat->n_tools + 1);
+
+    if (!names)
+        return false;
+    f->asked.tools = names;
+    for (size_t i = 0; i < chat->n_tools; i++)
+        if (chat->tools[i].kind != TOOL_SERVER)
+            names[f->asked.n_tools++] = chat->tools[i].name;
+    return true;
+}
+
+bool facts_fill(struct features *f, const struct chat *chat, int64_t max_cost_nano, int64_t deadline_ms, struct arena *arena)
 {
     f->dialect = SPAN_LIT("openai");
     f->model = chat->model;
@@ -141,8 +154,7 @@ void facts_fill(struct features *f, const struct chat *chat, int64_t max_cost_na
     f->deadline_ms = deadline_ms;
     f->modalities = BOOK_TEXT | (chat->n_images ? BOOK_IMAGE : 0u) | (chat->n_audio ? BOOK_AUDIO : 0u) |
                     (chat->n_files ? BOOK_FILE : 0u);
-    f->asked = (struct asked){ .json = chat->json_asked, .stops = chat->stops, .tools = chat->tool_names,
-                               .n_tools = chat->n_tools, .max_tokens = chat->max_tokens };
+    f->asked = (struct asked){ .json = chat->format != FORMAT_TEXT, .stops = chat->n_stops > 0, .max_tokens = chat->max_tokens };
     f->parts = (struct estimate_parts){
         .text_bytes = (int64_t)chat->text_bytes, .tool_bytes = (int64_t)chat->tool_bytes,
         .messages = (int64_t)chat->n_messages, .tools = (int64_t)chat->n_tools, .images = (int64_t)chat->n_images,
@@ -151,16 +163,23 @@ void facts_fill(struct features *f, const struct chat *chat, int64_t max_cost_na
     };
     f->choices = chat->n;
     f->service_tier = chat->service_tier;
-    f->cache_5m = chat->cache_marks;
+    f->cache_5m = chat->cache_5m;
+    f->cache_1h = chat->cache_1h;
     for (size_t i = 0; i < chat->n_files; i++)
         features_file(f, SPAN_NONE);
     f->value[FEATURE_TURNS] = (double)chat->n_user_turns;
+    if (!name_tools(f, chat, arena))
+        return false;
     features_finish(f);
+    return true;
 }
 
 bool facts_parse(struct span body, struct arena *arena, struct chat *chat, struct features *f, struct fault *fault)
 {
-    return openai_chat_parse(body, arena, chat, on_text, f, fault);
+    const struct parse_spec spec = { .arena = arena, .on_text = on_text, .ctx = f, .fault = fault };
+
+    chat_init(chat, DIALECT_CHAT, body);
+    return dialect_get(chat->dialect)->parse(chat, &spec);
 }
 
 bool facts_read_body(struct request *r)
@@ -175,6 +194,6 @@ bool facts_read_body(struct request *r)
     f->n_headers = r->head->n_headers;
     f->tags = r->tags;
     f->n_tags = r->n_tags;
-    facts_fill(f, &r->chat, f->max_cost_nano, f->deadline_ms);
-    return true;
+    return facts_fill(f, &r->chat, f->max_cost_nano, f->deadline_ms, &r->arena) ||
+           fault_set(&r->fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory.");
 }

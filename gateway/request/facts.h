@@ -11,6 +11,7 @@ bool facts_read_body(struct request *r);
 
 /* The two halves of facts_read_body, for `explain`: the body and its scored text; what follows from it. */
 bool facts_parse(struct span body, struct arena *arena, struct chat *chat, struct features *f, struct fault *fault);
-void facts_fill(struct features *f, const struct chat *chat, int64_t max_cost_nano, int64_t deadline_ms);
+/* False: no memory. */
+bool facts_fill(struct features *f, const struct chat *chat, int64_t max_cost_nano, int64_t deadline_ms, struct arena *arena);
 
 #endif

@@ -715,14 +715,14 @@ static void on_progress(void *ctx, struct attempt *a)
 {
     struct request *r = ctx;
     const int64_t want = machine_wants_chars(&r->machine);
-    const bool new_tools = a->answer.n_tools && !r->told_tools;
+    const bool new_tools = a->answer.n_calls && !r->told_tools;
 
     if (!r->committed && a->answer.has_piece && (new_tools || (want >= 0 && a->answer.chars >= want))) {
-        const struct answer view = openai_answer_view(&a->answer);
+        const struct answer view = draft_view(&a->answer);
         const struct machine_event ev = { .kind = EVENT_PROGRESS, .n = r->attempt_n, .answer = &view,
                                           .chars = a->answer.chars, .has_piece = true };
 
-        r->told_tools = a->answer.n_tools > 0;
+        r->told_tools = a->answer.n_calls > 0;
         drive(r, &ev);
     }
     if (r->step == STEP_DRIVE && r->committed) {
@@ -763,7 +763,7 @@ static bool on_next_key(void *ctx, struct attempt *a)
 static void on_attempt_end(void *ctx, struct attempt *a)
 {
     struct request *r = ctx;
-    const struct answer view = openai_answer_view(&a->answer);
+    const struct answer view = draft_view(&a->answer);
     struct machine_event ev = { .kind = EVENT_ENDED, .n = r->attempt_n, .answer = &view, .chars = a->answer.chars,
                         .outcome = &a->outcome };
 

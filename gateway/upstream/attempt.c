@@ -45,7 +45,7 @@ static enum transport transport_of(const struct attempt *a, const struct fetch_r
 
 static void end(struct attempt *a, enum transport transport)
 {
-    struct openai_answer *answer = &a->answer;
+    struct draft *answer = &a->answer;
     char *const texts[] = { answer->error_type, answer->error_code, answer->error_param, answer->error_message };
 
     for (size_t i = 0; answer->has_error && i < sizeof texts / sizeof *texts; i++)
@@ -71,10 +71,10 @@ static enum transport read_whole(struct attempt *a, int status)
     const bool ok = body.n && scans(a, body);
 
     if (status >= 300) {
-        openai_answer_read_error(&a->answer, body, ok);
+        a->dialect->read_error(&a->answer, body, ok);
         return TRANSPORT_OK;
     }
-    if (!ok || !openai_answer_read_whole(&a->answer, body, provider_quirks(a->target->provider)))
+    if (!ok || !a->dialect->read_whole(&a->answer, body, &a->to))
         return TRANSPORT_MALFORMED;
     return TRANSPORT_OK;
 }
@@ -83,7 +83,7 @@ static enum transport read_whole(struct attempt *a, int status)
  * a clean 200). An error event after the 200 is the provider's failure: its words tell the class (failure.c). */
 static enum transport judge_stream_end(struct attempt *a)
 {
-    return a->answer.has_error || a->got_done || a->answer.finish != FINISH_NONE ? TRANSPORT_OK : TRANSPORT_TRUNCATED;
+    return a->answer.has_error || a->answer.ended || a->answer.finish != FINISH_NONE ? TRANSPORT_OK : TRANSPORT_TRUNCATED;
 }
 
 static bool try_next_key(struct attempt *a);
@@ -131,18 +131,17 @@ static bool on_event(void *ctx, const struct sse_event *e)
 {
     struct attempt *a = ctx;
 
-    if (!e->data.p || a->got_done)
+    if (!e->data.p || a->answer.ended)
         return true;    /* comments and keep-alives are the gateway's own business */
     if (span_is(e->data, "[DONE]")) {
-        a->got_done = true;
+        a->answer.ended = true;
         return true;
     }
-    if (!scans(a, e->data) ||
-        !openai_answer_read_chunk(&a->answer, e->data, provider_quirks(a->target->provider)))
+    if (!scans(a, e->data) || !a->dialect->read_event(&a->answer, e->name, e->data, &a->to))
         return false;
     if (a->answer.has_error)
         return true;
-    return openai_answer_relay(e->raw, e->data, a->chat->usage_asked, &a->pieces);
+    return a->dialect->relay(a->chat, e->raw, e->data, a->pieces.n > 0, &a->pieces, NULL) == RELAY_PASSED;
 }
 
 static void stop(struct attempt *a, struct fetch_call *call, enum transport why)
@@ -233,28 +232,28 @@ static bool try_next_key(struct attempt *a)
 
 bool attempt_start(struct attempt *a, const struct attempt_spec *s)
 {
-    const struct quirks *q = provider_quirks(s->target->provider);
-    struct openai_chat_changes changes = {
-        .model = s->model->upstream_id,
-        .want_usage = s->chat->stream && q->stream_usage == STREAM_USAGE_ASK,
-        .max_tokens = s->max_tokens,
-        .max_tokens_field = q->max_tokens_field == MAX_COMPLETION_TOKENS ? "max_completion_tokens" : "max_tokens",
-    };
+    struct fault fault = { 0 };
+    struct request_out out = { .arena = s->arena, .fault = &fault };
 
     *a = (struct attempt){ .callbacks = s->callbacks, .ctx = s->ctx, .fetch = s->fetch, .scan = s->scan,
                            .target = s->target, .chat = s->chat, .model = s->model->upstream_id,
                            .stream = s->chat->stream, .in_flight = s->in_flight, .in_flight_most = s->in_flight_most,
                            .key = PROVIDER_KEY_NONE, .first_byte_us = -1, .total_us = -1 };
     a->outcome = (struct outcome){ .transport = TRANSPORT_LOCAL, .retry_after_ms = -1 };
-    openai_answer_init(&a->answer);
+    a->dialect = dialect_get(s->chat->dialect);
+    a->to = (struct target){ .model = s->model->upstream_id, .quirks = provider_quirks(s->target->provider),
+                             .traits = &s->target->traits, .family = provider_family(s->target->provider),
+                             .output_cap = s->max_tokens,
+                             .max_output = s->model->max_output, .local = provider_is_local(s->target->provider) };
+    draft_init(&a->answer);
     a->answer.keep_text = s->keep_text;
     sse_init(&a->sse, EVENT_BYTES_MAX);
     buf_init(&a->pieces, PIECES_BYTES_MAX);
     a->spec.method = FETCH_POST;
-    a->spec.body = a->body;
-    a->spec.n_body = openai_chat_body(s->chat, &changes, s->arena, a->body);
-    if (a->spec.n_body == 0)
+    if (!a->dialect->pass_request(s->chat, &a->to, &out))
         return false;
+    a->spec.body = out.pieces;
+    a->spec.n_body = out.n_pieces;
     if (!call(a))
         return false;
     return true;
@@ -272,7 +271,7 @@ void attempt_cancel(struct attempt *a)
 void attempt_free(struct attempt *a)
 {
     attempt_cancel(a);
-    openai_answer_free(&a->answer);
+    draft_free(&a->answer);
     sse_free(&a->sse);
     buf_free(&a->pieces);
     if (a->counted)

@@ -10,12 +10,11 @@
 
 #include <stdatomic.h>
 
-#include "gateway/dialects/chat.h"
-#include "gateway/dialects/openai_answer.h"
-#include "gateway/dialects/openai_chat.h"
+#include "gateway/dialects/dialect.h"
 #include "gateway/dialects/sse.h"
 #include "gateway/snapshot.h"
 #include "gateway/upstream/fetch.h"
+#include "policies/failure.h"
 
 struct attempt;
 
@@ -39,19 +38,19 @@ struct attempt {
     const struct snapshot_model *target;
     const struct chat *chat;
     struct fetch_spec spec;
-    struct span body[OPENAI_CHAT_PIECES_MAX];
+    struct target to;
+    const struct dialect *dialect;     /* of both sides */
     struct span model;                 /* upstream id */
     bool stream;
     int key;
     size_t keys_tried;
     unsigned pauses;
 
-    struct openai_answer answer;
+    struct draft answer;
     struct sse sse;
     struct buf pieces;                 /* of a stream: whole events, ready for the caller. Of a whole answer: its body */
     _Atomic int64_t *in_flight;        /* of the process, and its most: what this attempt holds is counted there */
     int64_t in_flight_most, counted;
-    bool got_done;                     /* [DONE] has come */
     bool reached;                      /* the request may have reached the provider: it may bill */
     struct outcome outcome;
     int64_t first_byte_us, total_us;   /* -1: none */
