@@ -1,4 +1,4 @@
-/* failure.c - raw facts of an attempt to one class; a class to its remedy. Two tables and a switch, nothing else. */
+/* failure.c - raw facts of an attempt to one class; a class to its remedy. Tables and two switches, nothing else. */
 #include "policies/failure.h"
 
 struct class {
@@ -41,12 +41,14 @@ bool failure_is_outage(enum failure f)
     return classes[f].outage;
 }
 
+/* ---- the provider's words ---- */
+
 static bool any_is(const struct outcome *o, const char *word)
 {
     return span_eq_nocase(o->error_code, span_str(word)) || span_eq_nocase(o->error_type, span_str(word));
 }
 
-/* Hosts that set no code say it in words. ASCII, any case; `needle` in lower case. */
+/* ASCII, any case; `needle` in lower case. */
 static bool says(struct span text, const char *needle)
 {
     const size_t n = strlen(needle);
@@ -58,65 +60,109 @@ static bool says(struct span text, const char *needle)
     return false;
 }
 
-/* Wordings of OpenAI, DeepSeek, vLLM, llama.cpp, Mistral and Anthropic for a prompt above the window. */
-static bool is_context(const struct outcome *o)
-{
-    static const char *const words[] = {
-        "maximum context length", "context length exceeded", "exceeds the context", "context window",
-        "prompt is too long", "too many tokens", "exceed context", "exceeds the available context",
-        "maximum model length", "larger than the context",
-    };
+/* Words that name a class: as a type or code, or, of hosts that set none, in the message. NULL ends each list. */
+struct words {
+    const char *const *codes, *const *texts;
+};
 
-    if (any_is(o, "context_length_exceeded") || any_is(o, "exceed_context_size_error"))
-        return true;
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (says(o->error_message, words[i]))
+static bool has(const struct outcome *o, const struct words *w)
+{
+    for (size_t i = 0; w->codes[i]; i++)
+        if (any_is(o, w->codes[i]))
+            return true;
+    for (size_t i = 0; w->texts[i]; i++)
+        if (says(o->error_message, w->texts[i]))
             return true;
     return false;
 }
 
+#define LIST(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+/* A prompt above the window: OpenAI, DeepSeek, vLLM, llama.cpp, Mistral, Anthropic, Gemini, xAI, Together. */
+static const struct words context = {
+    LIST("context_length_exceeded", "exceed_context_size_error", "model_context_window_exceeded"),
+    LIST("maximum context length", "context length exceeded", "exceeds the context", "context window", "prompt is too long",
+         "too many tokens", "exceed context", "exceeds the available context", "maximum model length", "larger than the context",
+         "exceeds the maximum number of tokens", "maximum prompt length", "`max_new_tokens` must be"),
+};
+
+/* Credit and spend limits, which time does not cure (Anthropic's are told by details.error_code or in words, xAI's by words
+ * alone). */
+static const struct words quota = {
+    LIST("insufficient_quota", "billing_error", "billing_hard_limit_reached", "insufficient_balance", "insufficient_credits",
+         "enforced_spend_limit_reached", "contract_spend_limit_reached", "ramp_limit_exceeded"),
+    LIST("insufficient balance", "credit balance is too low", "specified api usage limits", "spending limit", "spend limit",
+         "have any credits", "insufficient credits", "available credits", "out of credits"),
+};
+
+static const struct words filtered = {
+    LIST("content_policy_violation", "content_filter", "invalid_prompt", "responsibleaipolicyviolation", "bio_policy",
+         "cyber_policy", "image_content_policy_violation", "prohibited_content"),
+    LIST("content exists risk", "violates usage guidelines", "safety_check_type"),
+};
+
+/* Our key, account or region, where the status does not say so: Gemini and xAI answer a wrong key with 400. */
+static const struct words credential = {
+    LIST("invalid_api_key", "authentication_error", "permission_error", "api_key_invalid", "unauthenticated", "permission_denied",
+         "failed_precondition", "data_residency_mismatch", "unsupported_country_region_territory"),
+    LIST("api key not valid", "api key not found", "api key expired", "incorrect api key", "location is not supported"),
+};
+
+static const struct words model = {
+    LIST("model_not_found", "deploymentnotfound", "not_found_error", "not_found"),
+    LIST(NULL),
+};
+
+static const struct words overloaded = {
+    LIST("overloaded_error", "overloaded", "slow_down", "unavailable", "service_unavailable_error"),
+    LIST(NULL),
+};
+
+/* What an answer to this very request says about its pictures: another try sends the same (Responses' error.code). */
+static const struct words picture = {
+    LIST("invalid_image", "invalid_image_format", "invalid_image_mode", "invalid_image_url", "invalid_base64_image",
+         "image_parse_error", "image_too_large", "image_too_small", "image_file_too_large", "empty_image_file",
+         "unsupported_image_media_type", "failed_to_download_image", "image_file_not_found"),
+    LIST(NULL),
+};
+
+/* Google's 429 has one status and one text ("exceeded your current quota") for what a minute cures and for a day's quota: the
+ * violated quota's id tells (GenerateRequestsPerDayPerProjectPerModel). Elsewhere that text means the credit. */
 static bool is_quota(const struct outcome *o)
 {
-    return any_is(o, "insufficient_quota") || any_is(o, "billing_error") || any_is(o, "billing_hard_limit_reached") ||
-           any_is(o, "insufficient_balance") || says(o->error_message, "insufficient balance") ||
-           says(o->error_message, "exceeded your current quota") || says(o->error_message, "credit balance is too low");
+    if (any_is(o, "resource_exhausted"))
+        return says(o->error_code, "perday") || says(o->error_message, "perday") || says(o->error_message, "per day") ||
+               says(o->error_message, "credits are depleted");
+    return has(o, &quota) || says(o->error_message, "exceeded your current quota");
 }
 
-static bool is_filtered(const struct outcome *o)
-{
-    return any_is(o, "content_policy_violation") || any_is(o, "content_filter") || any_is(o, "invalid_prompt") ||
-           any_is(o, "responsibleaipolicyviolation") || says(o->error_message, "content exists risk");
-}
+/* ---- statuses ---- */
 
 static enum failure classify_400(const struct outcome *o)
 {
-    if (is_context(o))
+    if (has(o, &context))
         return FAILURE_CONTEXT;
-    if (is_filtered(o))
+    if (has(o, &filtered))
         return FAILURE_FILTERED;
-    if (is_quota(o))    /* Anthropic: 400 "Your credit balance is too low" */
+    if (is_quota(o))    /* Anthropic: "Your credit balance is too low" (BerriAI/litellm#37592) */
         return FAILURE_QUOTA;
     if (any_is(o, "model_not_found"))
         return FAILURE_MODEL;
-    if (any_is(o, "invalid_api_key") || any_is(o, "authentication_error"))
+    if (has(o, &credential))
         return FAILURE_CREDENTIAL;
+    if (any_is(o, "tool_use_failed"))    /* Groq: the model wrote a call that is none; another try may write a better one */
+        return FAILURE_MALFORMED;
     return FAILURE_CALLER;
 }
 
-/* An error object where an answer was due: inside a stream, or under a 200. */
-static enum failure classify_error_under_200(const struct outcome *o)
+/* xAI says with 403 that there is no credit, or that it does not like the prompt. */
+static enum failure classify_403(const struct outcome *o)
 {
-    if (any_is(o, "overloaded_error") || any_is(o, "overloaded") || any_is(o, "slow_down"))
-        return FAILURE_OVERLOADED;
-    if (is_quota(o))
-        return FAILURE_QUOTA;
-    if (any_is(o, "rate_limit_exceeded") || any_is(o, "rate_limit_error"))
-        return FAILURE_RATE_LIMITED;
-    if (is_context(o))
-        return FAILURE_CONTEXT;
-    if (is_filtered(o))
+    if (any_is(o, "model_not_found"))
+        return FAILURE_MODEL;
+    if (has(o, &filtered))
         return FAILURE_FILTERED;
-    return FAILURE_SERVER;
+    return is_quota(o) ? FAILURE_QUOTA : FAILURE_CREDENTIAL;
 }
 
 static enum failure classify_status(const struct outcome *o)
@@ -125,10 +171,9 @@ static enum failure classify_status(const struct outcome *o)
     case 400: case 413: case 422: return classify_400(o);
     case 401: return FAILURE_CREDENTIAL;
     case 402: return FAILURE_QUOTA;
-    case 403:
-        return any_is(o, "model_not_found") ? FAILURE_MODEL : is_filtered(o) ? FAILURE_FILTERED : FAILURE_CREDENTIAL;
+    case 403: return classify_403(o);
     case 404: return FAILURE_MODEL;
-    case 408: case 409: case 425: return FAILURE_SERVER;
+    case 408: case 409: case 425: case 499: return FAILURE_SERVER;    /* 499: Google's CANCELLED, of its own making */
     case 429: return is_quota(o) ? FAILURE_QUOTA : FAILURE_RATE_LIMITED;
     case 503: case 529: return FAILURE_OVERLOADED;
     default: break;
@@ -138,6 +183,43 @@ static enum failure classify_status(const struct outcome *o)
     if (o->status >= 400)
         return FAILURE_CALLER;
     return FAILURE_MALFORMED;    /* 1xx and 3xx: redirects are off, and no API of ours answers so */
+}
+
+/* OpenRouter and Google put the status that it would have been into the object. */
+static enum failure classify_number(const struct outcome *o)
+{
+    struct outcome as = *o;
+    uint64_t status;
+    enum failure f;
+
+    if (!span_to_u64(o->error_code, 599, &status) || status < 400)
+        return FAILURE_SERVER;
+    as.status = (int)status;
+    f = classify_status(&as);
+    return f == FAILURE_CALLER ? FAILURE_SERVER : f;
+}
+
+/* An error object where an answer was due: inside a stream, or under a 200. It was begun, so the request was well formed: what
+ * has no better class is the provider's (BerriAI/litellm#41777: a cut stream told as invalid_request was never tried again). */
+static enum failure classify_error_under_200(const struct outcome *o)
+{
+    if (has(o, &overloaded))
+        return FAILURE_OVERLOADED;
+    if (is_quota(o))
+        return FAILURE_QUOTA;
+    if (any_is(o, "rate_limit_exceeded") || any_is(o, "rate_limit_error") || any_is(o, "resource_exhausted"))
+        return FAILURE_RATE_LIMITED;
+    if (has(o, &context))
+        return FAILURE_CONTEXT;
+    if (has(o, &filtered))
+        return FAILURE_FILTERED;
+    if (has(o, &credential))
+        return FAILURE_CREDENTIAL;
+    if (has(o, &model))
+        return FAILURE_MODEL;
+    if (has(o, &picture))
+        return FAILURE_CALLER;
+    return classify_number(o);
 }
 
 enum failure failure_classify(const struct outcome *o)

@@ -1,9 +1,15 @@
 /* failure.h - why an attempt failed, decided once, and what follows from it.
  *
  * The gateway reports raw facts (struct outcome); failure_classify names the class; failure_remedy says what may be
- * tried next. Sources: OpenAI's error table (400 invalid_request_error, 401, 403, 404 model_not_found, 408, 409, 413,
- * 422, 429 rate_limit_exceeded against insufficient_quota, 5xx) and DeepSeek's (402 insufficient balance, finish_reason
- * insufficient_system_resource). */
+ * tried next. Sources: the error tables of OpenAI (Chat and Responses), DeepSeek, Anthropic, Google and xAI (wire/openai-chat 8,
+ * openai-responses 5, deepseek-and-compatible A6 and C, anthropic-messages 11, gemini-generate 10). Where they put their words:
+ *
+ *                error_type                         error_code
+ *   OpenAI       error.type                         error.code
+ *   Anthropic    error.type (overloaded_error...)   error.details.error_code (enforced_spend_limit_reached...)
+ *   Google       error.status (RESOURCE_EXHAUSTED)  a detail's reason (API_KEY_INVALID) or violated quotaId (...PerDay...), else
+ *                                                   error.code
+ *   xAI, flat    -                                  code */
 #ifndef TOLLGATE_POLICIES_FAILURE_H
 #define TOLLGATE_POLICIES_FAILURE_H
 

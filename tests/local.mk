@@ -15,6 +15,6 @@ check-kill: tollgate tests/mock_upstream
 check-races: tollgate tests/mock_upstream
 	FLOW_LONG=1 $(FLOW) -p test_keys_budgets.py
 .PHONY: check-kill check-races
-EXTRA_DIST += docs/operating.md
+EXTRA_DIST += docs/operating.md tests/tsan.supp
 EXTRA_DIST += $(wildcard $(srcdir)/tests/flow/*.py) $(wildcard $(srcdir)/tests/sdk/*.mjs) tests/sdk/package.json \
 	tests/sdk/package-lock.json

@@ -211,14 +211,6 @@ struct chat {
 
     /* For pass_request: private to the dialect that parsed. */
     void *places;
-
-    /* Of the Chat dialect's first version; goes when it fills in the form above. */
-    bool json_asked, stops, cache_marks;
-    struct span json_schema;
-    struct span *tool_names, *tool_schemas;
-    struct span model_at, stream_options_at, max_tokens_at, max_completion_tokens_at;
-    size_t end_at;
-    bool empty_object;
 };
 
 /* ---- building it: chat.c. All return NULL or false when the arena is full. ---- */

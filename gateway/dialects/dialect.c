@@ -3,9 +3,13 @@
 
 #include <stdio.h>
 
+#include "gateway/dialects/openai.h"
+
 const struct dialect *dialect_get(enum dialect_id id)
 {
-    static const struct dialect *const all[DIALECTS] = { NULL };
+    static const struct dialect *const all[DIALECTS] = {
+        [DIALECT_CHAT] = &openai_dialect,
+    };
 
     return all[id];
 }

@@ -13,8 +13,11 @@ libdialects_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 
 # OpenAI Chat
 libdialects_a_SOURCES += \
-	gateway/dialects/openai_answer.c gateway/dialects/openai_answer.h \
-	gateway/dialects/openai_chat.c gateway/dialects/openai_chat.h
+	gateway/dialects/openai.c gateway/dialects/openai.h \
+	gateway/dialects/openai_answer.c \
+	gateway/dialects/openai_body.c \
+	gateway/dialects/openai_request.c \
+	gateway/dialects/openai_think.c gateway/dialects/openai_think.h
 
 DIALECT_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 DIALECT_TEST_LIBS = libdialects.a libpolicy.a libpricing.a $(BASE_LIBS) $(PCRE2_LIBS) $(CMOCKA_LIBS)
@@ -28,11 +31,15 @@ gateway_dialects_test_unwrap_SOURCES = gateway/dialects/test_unwrap.c
 gateway_dialects_test_unwrap_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_unwrap_LDADD = $(DIALECT_TEST_LIBS)
 
-check_PROGRAMS += gateway/dialects/test_openai_chat gateway/dialects/test_openai_answer
-TESTS += gateway/dialects/test_openai_chat gateway/dialects/test_openai_answer
-gateway_dialects_test_openai_chat_SOURCES = gateway/dialects/test_openai_chat.c
-gateway_dialects_test_openai_chat_CFLAGS = $(DIALECT_TEST_CFLAGS)
-gateway_dialects_test_openai_chat_LDADD = $(DIALECT_TEST_LIBS)
+OPENAI_TESTS = gateway/dialects/test_openai_request gateway/dialects/test_openai_body gateway/dialects/test_openai_answer
+check_PROGRAMS += $(OPENAI_TESTS)
+TESTS += $(OPENAI_TESTS)
+gateway_dialects_test_openai_request_SOURCES = gateway/dialects/test_openai_request.c
+gateway_dialects_test_openai_request_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_openai_request_LDADD = $(DIALECT_TEST_LIBS)
+gateway_dialects_test_openai_body_SOURCES = gateway/dialects/test_openai_body.c
+gateway_dialects_test_openai_body_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_openai_body_LDADD = $(DIALECT_TEST_LIBS)
 gateway_dialects_test_openai_answer_SOURCES = gateway/dialects/test_openai_answer.c
 gateway_dialects_test_openai_answer_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_openai_answer_LDADD = $(DIALECT_TEST_LIBS)

@@ -1,74 +1,37 @@
-/* openai_answer.c - reads answers by spans. Tolerant of what compatible hosts send, strict about what it counts. */
-#include "gateway/dialects/openai_answer.h"
-
+/* openai_answer.c - reads the answers of hosts of the OpenAI dialect by spans, and relays them to callers of it. Tolerant of
+ * what compatible hosts send, strict about what it counts. Wire facts: openai-chat sections 5 to 8, deepseek-and-compatible
+ * sections A to E; what a host does otherwise is in its quirks where it must be known beforehand. */
 #include <stdio.h>
 #include <stdlib.h>
 
-void openai_answer_init(struct openai_answer *a)
+#include "gateway/dialects/openai.h"
+#include "gateway/dialects/openai_think.h"
+#include "gateway/dialects/reading.h"
+
+/* What one event leaves for the next (draft.reader_block). */
+struct reader {
+    struct openai_think think;
+    unsigned n_calls;                              /* of choice 0, in the order of their appearance */
+    int64_t index[DRAFT_CALLS_MAX];                /* of each, as the host counts; -1: it does not */
+    bool named[DRAFT_CALLS_MAX], argued[DRAFT_CALLS_MAX];    /* a name has come, arguments have */
+    struct openai_doubled doubled[DRAFT_CALLS_MAX];
+};
+
+static struct reader *reader_of(struct draft *d)
 {
-    *a = (struct openai_answer){ .keep_text = true };
-    buf_init(&a->text, OPENAI_ANSWER_BYTES_MAX);
-    buf_init(&a->refusal, 65536);
-}
-
-void openai_answer_free(struct openai_answer *a)
-{
-    buf_free(&a->text);
-    buf_free(&a->refusal);
-    for (size_t i = 0; i < a->n_tools; i++) {
-        buf_free(&a->tools[i].name);
-        buf_free(&a->tools[i].arguments);
-    }
-    free(a->tools);
-    free(a->view_tools);
-    openai_answer_init(a);
-}
-
-/* Unescapes a string value behind what `b` holds. */
-static bool add_string(struct buf *b, struct span value)
-{
-    const struct span raw = jval_raw(value);
-    char small[1024];
-    char *p = raw.n <= sizeof small ? small : malloc(raw.n);
-    bool ok;
-
-    if (!p)
-        return false;
-    ok = buf_add(b, p, jraw_unescape(raw, p));
-    if (p != small)
-        free(p);
-    return ok;
-}
-
-static void copy_string(char *out, size_t room, struct span value)
-{
-    struct buf b;
-
-    buf_init(&b, 1u << 20);
-    if (jval_type(value) == JTYPE_STRING && add_string(&b, value))
-        snprintf(out, room, "%.*s", SPAN_FMT(buf_span(&b)));
-    else if (jval_type(value) == JTYPE_NUMBER)
-        snprintf(out, room, "%.*s", SPAN_FMT(value));
-    buf_free(&b);
-}
-
-static int64_t count_chars(struct span text)
-{
-    int64_t n = 0;
-
-    for (size_t i = 0; i < text.n; i++)
-        n += ((unsigned char)text.p[i] & 0xC0) != 0x80;
-    return n;
+    if (!d->reader_block)
+        d->reader_block = calloc(1, sizeof(struct reader));
+    if (!d->reader_block)
+        d->failed = true;
+    return d->reader_block;
 }
 
 /* ---- usage: inclusive counters of the dialect to disjoint ones ---- */
 
 #define COUNT_MAX (INT64_MAX / 8)    /* no sum of a few leaves 64 bits; nobody believes it either (request.c) */
 
-static bool count_of(struct span obj, const char *name, int64_t *out)
+static bool count_of(struct span v, int64_t *out)
 {
-    const struct span v = jval_get(obj, name);
-
     if (jval_type(v) != JTYPE_NUMBER || !jval_int(v, out))
         return false;
     if (*out > COUNT_MAX)
@@ -80,55 +43,212 @@ static int64_t count_or_0(struct span obj, const char *name)
 {
     int64_t n = 0;
 
-    return count_of(obj, name, &n) && n > 0 ? n : 0;
+    return count_of(jval_get(obj, name), &n) && n > 0 ? n : 0;
 }
 
-/* cached_tokens and cache_write_tokens are within prompt_tokens (BerriAI/litellm#6215: billed at the full rate), a
- * hit/miss pair is DeepSeek's own and goes before (section A4); reasoning is within completion_tokens, but at xAI
- * (agentgateway#3228 lost all output there). */
-static void read_usage(struct openai_answer *a, struct span u, const struct quirks *q)
-{
-    const struct span prompt_details = jval_get(u, "prompt_tokens_details");
-    const struct span output_details = jval_get(u, "completion_tokens_details");
-    int64_t prompt = 0, output = 0, total = 0, read, write, audio, reasoning;
-    struct usage got = { 0 };
+enum { U_PROMPT, U_OUTPUT, U_TOTAL, U_PROMPT_DETAILS, U_OUTPUT_DETAILS, U_HIT, U_CACHED, U_OTHER_DETAILS, U_MEMBERS };
 
-    if (!count_of(u, "prompt_tokens", &prompt) || !count_of(u, "completion_tokens", &output))
-        return;
-    read = count_or_0(prompt_details, "cached_tokens");
-    if (!count_of(u, "prompt_cache_hit_tokens", &read) || read < 0)
-        read = count_or_0(prompt_details, "cached_tokens");
-    write = count_or_0(prompt_details, "cache_write_tokens");
-    audio = count_or_0(prompt_details, "audio_tokens");
-    reasoning = count_or_0(output_details, "reasoning_tokens");
-    if (prompt < 0 || output < 0)    /* no usage at all, so that the answer is charged at its bound: not for free */
-        return;
-    a->usage_mended = false;
-    if (read > prompt) {    /* trust the sum; the parts are clamped to it */
-        read = prompt;
-        a->usage_mended = true;
+/* A hit/miss pair is DeepSeek's own and goes before cached_tokens (section A4); Mistral has two more places (D). */
+static int64_t cached_of(const struct span m[U_MEMBERS])
+{
+    int64_t n;
+
+    if (count_of(m[U_HIT], &n) && n >= 0)
+        return n;
+    n = count_or_0(m[U_PROMPT_DETAILS], "cached_tokens");
+    if (n == 0)
+        n = count_or_0(m[U_OTHER_DETAILS], "cached_tokens");
+    return n == 0 && count_of(m[U_CACHED], &n) && n > 0 ? n : n < 0 ? 0 : n;
+}
+
+/* cached_tokens and cache_write_tokens are within prompt_tokens (BerriAI/litellm#6215: billed at the full rate), reasoning is
+ * within completion_tokens, but at xAI (agentgateway/agentgateway#3228 lost all output there). Negative counts are no usage at
+ * all, so that the answer is charged at its bound: not for free. */
+bool openai_read_usage(struct draft *d, struct span usage, const struct quirks *q)
+{
+    static const char *const names[U_MEMBERS] = { "prompt_tokens", "completion_tokens", "total_tokens",
+                                                  "prompt_tokens_details", "completion_tokens_details",
+                                                  "prompt_cache_hit_tokens", "num_cached_tokens", "prompt_token_details" };
+    int64_t prompt, output, total = 0, write, audio;
+    struct span m[U_MEMBERS];
+    struct usage got = { 0 };
+    bool has_total, mended = false;
+
+    jval_members(usage, names, U_MEMBERS, m);
+    if (!count_of(m[U_PROMPT], &prompt) || !count_of(m[U_OUTPUT], &output) || prompt < 0 || output < 0)
+        return false;
+    has_total = count_of(m[U_TOTAL], &total);
+    got.cache_read = cached_of(m);
+    write = count_or_0(m[U_PROMPT_DETAILS], "cache_write_tokens");
+    audio = count_or_0(m[U_PROMPT_DETAILS], "audio_tokens");
+    got.reasoning = count_or_0(m[U_OUTPUT_DETAILS], "reasoning_tokens");
+    if (got.cache_read > prompt) {    /* trust the sum; the parts are clamped to it */
+        got.cache_read = prompt;
+        mended = true;
     }
-    if (write > prompt - read) {
-        write = prompt - read;
-        a->usage_mended = true;
+    if (write > prompt - got.cache_read) {
+        write = prompt - got.cache_read;
+        mended = true;
     }
-    if (audio > prompt - read - write)
-        audio = prompt - read - write;
-    if (!q->reasoning_in_output_count && reasoning &&
-        (!count_of(u, "total_tokens", &total) || total == prompt + output + reasoning))
-        output += reasoning;
-    got.input = prompt - read - write - audio;
-    got.cache_read = read;
+    if (audio > prompt - got.cache_read - write)
+        audio = prompt - got.cache_read - write;
+    if (!q->reasoning_in_output_count && got.reasoning && (!has_total || total == prompt + output + got.reasoning))
+        output += got.reasoning;
+    mended |= has_total && total != prompt + output;
+    got.input = prompt - got.cache_read - write - audio;
     got.cache_write_5m = write;
     got.input_audio = audio;
-    audio = count_or_0(output_details, "audio_tokens");
+    audio = count_or_0(m[U_OUTPUT_DETAILS], "audio_tokens");
     got.output_audio = audio < output ? audio : output;
     got.output = output - got.output_audio;
-    got.reasoning = reasoning;
-    if (usage_mend(&got))
-        a->usage_mended = true;
-    a->usage = got;    /* the last one holds: some hosts send running counts on every chunk */
-    a->has_usage = true;
+    draft_usage(d, &got, mended);
+    return true;
+}
+
+/* ---- texts ---- */
+
+static bool take_text(struct draft *d, unsigned choice, struct span raw, const struct quirks *q)
+{
+    struct reader *r;
+
+    if (q->reasoning_field != REASONING_THINK_TAGS || choice != 0 || raw.n == 0)
+        return draft_text(d, choice, PIECE_TEXT, raw);
+    r = reader_of(d);
+    return r && openai_think_feed(&r->think, d, raw);
+}
+
+/* Mistral's {"type":"thinking","thinking":[{"type":"text","text":...}]} */
+static bool take_thinking(struct draft *d, unsigned choice, struct span thinking)
+{
+    if (jval_type(thinking) == JTYPE_STRING)
+        return draft_text(d, choice, PIECE_REASONING, jval_raw(thinking));
+    for (struct jiter it = jiter_begin(thinking); jiter_next(&it);)
+        if (!draft_text(d, choice, PIECE_REASONING, jval_raw(jval_get(it.value, "text"))))
+            return false;
+    return true;
+}
+
+/* Content is a string, or at some hosts a list of parts. */
+static bool take_content(struct draft *d, unsigned choice, struct span content, const struct quirks *q)
+{
+    static const char *const names[] = { "text", "thinking" };
+    struct span m[2];
+
+    if (jval_type(content) == JTYPE_STRING)
+        return take_text(d, choice, jval_raw(content), q);
+    if (jval_type(content) != JTYPE_ARRAY)
+        return true;
+    for (struct jiter it = jiter_begin(content); jiter_next(&it);) {
+        jval_members(it.value, names, 2, m);
+        if (!take_thinking(d, choice, m[1]) || !take_text(d, choice, jval_raw(m[0]), q))
+            return false;
+    }
+    return true;
+}
+
+/* ---- tool calls ---- */
+
+enum { C_INDEX, C_ID, C_FUNCTION, C_CUSTOM, C_MEMBERS };
+
+static bool same_id(const struct draft *d, unsigned call, struct span id_raw)
+{
+    return call < d->n_calls && jraw_is(id_raw, d->calls[call].id.n ? d->calls[call].id.p : "");
+}
+
+/* Which call a fragment belongs to: r->n_calls is a new one. Fragments are joined by index. A host that sends none means the
+ * call of that id, else the last one, unless that is already whole. A host that counts all its calls as 0 (Google's compatible
+ * address) begins a new one where both id and name are new; a fresh id on each fragment (vLLM once) is no new call. */
+static unsigned call_of(const struct draft *d, const struct reader *r, struct span index_json, struct span id_raw, bool names)
+{
+    int64_t index = -1;
+
+    if (count_of(index_json, &index))
+        for (unsigned c = r->n_calls; c-- > 0;) {
+            if (r->index[c] != index)
+                continue;
+            return id_raw.n && names && r->named[c] && r->argued[c] && !same_id(d, c, id_raw) ? r->n_calls : c;
+        }
+    if (index >= 0 || r->n_calls == 0)
+        return r->n_calls;
+    if (id_raw.n) {
+        for (unsigned c = 0; c < r->n_calls; c++)
+            if (same_id(d, c, id_raw))
+                return c;
+        return r->n_calls;
+    }
+    return names && r->argued[r->n_calls - 1] ? r->n_calls : r->n_calls - 1;
+}
+
+static bool take_arguments(struct draft *d, struct reader *r, unsigned choice, unsigned call, struct span arguments)
+{
+    if (jval_type(arguments) == JTYPE_OBJECT) {
+        r->argued[call] = true;
+        return draft_arguments_json(d, choice, call, arguments);
+    }
+    if (jval_raw(arguments).n == 0)
+        return true;
+    /* Where the bytes pass, what is judged must be what the caller gets. */
+    if (d->writer && choice == 0) {
+        const bool first = !r->argued[call];
+
+        r->argued[call] = true;
+        return openai_doubled_feed(&r->doubled[call], d, call, jval_raw(arguments), first);
+    }
+    r->argued[call] = true;
+    return draft_arguments(d, choice, call, jval_raw(arguments));
+}
+
+static bool take_call(struct draft *d, struct reader *r, unsigned choice, struct span json, int64_t position)
+{
+    static const char *const names[C_MEMBERS] = { "index", "id", "function", "custom" };
+    const char *const inner[] = { "name", "arguments", "input" };
+    struct span m[C_MEMBERS], f[3], id, name;
+    bool custom;
+    unsigned call;
+
+    jval_members(json, names, C_MEMBERS, m);
+    custom = !m[C_FUNCTION].p && m[C_CUSTOM].p;
+    jval_members(m[custom ? C_CUSTOM : C_FUNCTION], inner, 3, f);
+    id = jval_raw(m[C_ID]);
+    name = jval_raw(f[0]);
+    if (choice != 0)    /* the draft counts its bytes and keeps none */
+        return draft_call(d, choice, 0, id, name, custom) && draft_arguments(d, choice, 0, jval_raw(f[custom ? 2 : 1]));
+    call = position >= 0 ? (unsigned)position : call_of(d, r, m[C_INDEX], id, name.n > 0);
+    if (call >= DRAFT_CALLS_MAX)
+        return false;
+    if (call >= r->n_calls) {
+        r->n_calls = call + 1;
+        if (!count_of(m[C_INDEX], &r->index[call]))
+            r->index[call] = -1;
+    }
+    r->named[call] |= name.n > 0;
+    return draft_call(d, choice, call, id, name, custom) && take_arguments(d, r, choice, call, f[custom ? 2 : 1]);
+}
+
+/* In a whole answer each element is a call; in a chunk it is a fragment of one. */
+static bool take_calls(struct draft *d, unsigned choice, struct span calls, bool chunk)
+{
+    int64_t position = 0;
+    struct reader *r;
+
+    if (jval_type(calls) != JTYPE_ARRAY)
+        return true;
+    r = reader_of(d);
+    if (!r)
+        return false;
+    for (struct jiter it = jiter_begin(calls); jiter_next(&it); position++)
+        if (!take_call(d, r, choice, it.value, chunk ? -1 : position))
+            return false;
+    return true;
+}
+
+/* The pair of 2023: one call, without an id. */
+static bool take_function_call(struct draft *d, unsigned choice, struct span call)
+{
+    if (jval_type(call) != JTYPE_OBJECT)
+        return true;
+    return draft_call(d, choice, 0, SPAN_NONE, jval_raw(jval_get(call, "name")), false) &&
+           draft_arguments(d, choice, 0, jval_raw(jval_get(call, "arguments")));
 }
 
 /* ---- choices ---- */
@@ -151,200 +271,180 @@ static enum finish finish_of(struct span value)
     return FINISH_OTHER;
 }
 
-static bool take_text(struct openai_answer *a, struct span value, bool first_choice)
+static int64_t place_or_none(struct span v)
 {
-    const struct span raw = jval_raw(value);
-    size_t before;
+    int64_t n;
 
-    if (raw.n == 0)
-        return true;
-    a->has_piece = true;
-    a->generated_bytes += (int64_t)raw.n;
-    if (!first_choice)
-        return true;
-    before = a->text.n;
-    if (!add_string(&a->text, value))
-        return false;
-    a->chars += count_chars(span_skip(buf_span(&a->text), before));
-    if (!a->keep_text && a->text.room > 65536)
-        buf_free(&a->text);    /* of one long answer: not to be kept until its reader is done */
-    else if (!a->keep_text)
-        buf_clear(&a->text);
-    return true;
+    return count_of(v, &n) && n >= 0 ? n : -1;
 }
 
-/* Content is a string, or at some hosts a list of parts. */
-static bool take_content(struct openai_answer *a, struct span content, bool first_choice)
+static bool take_annotations(struct draft *d, unsigned choice, struct span list)
 {
-    if (jval_type(content) == JTYPE_STRING)
-        return take_text(a, content, first_choice);
-    if (jval_type(content) == JTYPE_ARRAY)
-        for (struct jiter it = jiter_begin(content); jiter_next(&it);)
-            if (!take_text(a, jval_get(it.value, "text"), first_choice))
-                return false;
-    return true;
-}
+    static const char *const names[] = { "url", "title", "start_index", "end_index" };
 
-static struct openai_tool *tool_at(struct openai_answer *a, size_t index)
-{
-    if (index >= OPENAI_ANSWER_TOOLS_MAX)
-        return NULL;
-    if (index >= a->room_tools) {
-        const size_t room = index + 8;
-        struct openai_tool *more = realloc(a->tools, room * sizeof *more);
-
-        if (!more)
-            return NULL;
-        a->tools = more;
-        a->room_tools = room;
-    }
-    for (; a->n_tools <= index; a->n_tools++) {
-        buf_init(&a->tools[a->n_tools].name, 1024);
-        buf_init(&a->tools[a->n_tools].arguments, OPENAI_ANSWER_BYTES_MAX);
-        a->tools[a->n_tools].custom = false;
-    }
-    return &a->tools[index];
-}
-
-/* Fragments are joined by index. A host that sends none means the last opened, or a new one when it brings an id. */
-static bool take_tool_calls(struct openai_answer *a, struct span calls, bool first_choice)
-{
-    size_t position = 0;
-
-    if (jval_type(calls) != JTYPE_ARRAY)
+    if (jval_type(list) != JTYPE_ARRAY)
         return true;
-    for (struct jiter it = jiter_begin(calls); jiter_next(&it); position++) {
-        const struct span function = jval_get(it.value, "function");
-        const struct span body = function.p ? function : jval_get(it.value, "custom");
-        const struct span arguments = jval_get(body, function.p ? "arguments" : "input");
-        struct openai_tool *t;
-        int64_t index = (int64_t)position;
+    for (struct jiter it = jiter_begin(list); jiter_next(&it);) {
+        struct span m[4];
 
-        a->has_piece = true;
-        a->generated_bytes += (int64_t)it.value.n;
-        if (!first_choice)
-            continue;
-        if (!count_of(it.value, "index", &index))
-            index = jval_raw(jval_get(it.value, "id")).n || a->n_tools == 0 ? (int64_t)a->n_tools
-                                                                             : (int64_t)a->n_tools - 1;
-        t = index < 0 ? NULL : tool_at(a, (size_t)index);
-        if (!t)
-            return false;
-        t->custom |= !function.p && body.p;
-        if (t->name.n == 0 && jval_type(jval_get(body, "name")) == JTYPE_STRING && !add_string(&t->name, jval_get(body, "name")))
-            return false;
-        if (jval_type(arguments) == JTYPE_STRING ? !add_string(&t->arguments, arguments)
-                                                 : jval_type(arguments) == JTYPE_OBJECT && !buf_add_span(&t->arguments, arguments))
+        jval_members(jval_get(it.value, "url_citation"), names, 4, m);
+        if (jval_raw(m[0]).n && !draft_citation(d, choice, jval_raw(m[0]), jval_raw(m[1]), place_or_none(m[2]), place_or_none(m[3])))
             return false;
     }
     return true;
 }
 
-enum { M_CONTENT, M_REFUSAL, M_REASONING_CONTENT, M_REASONING, M_TOOL_CALLS, M_MEMBERS };
-
-static bool take_message(struct openai_answer *a, struct span message, bool first_choice)
+/* A spoken answer: what it says is judged like text; its bytes bound what it cost. */
+static bool take_audio(struct draft *d, unsigned choice, struct span audio)
 {
-    static const char *const names[M_MEMBERS] = { "content", "refusal", "reasoning_content", "reasoning", "tool_calls" };
-    struct span m[M_MEMBERS];
-    struct span reasoning;
+    if (jval_type(audio) != JTYPE_OBJECT)
+        return true;
+    d->has_piece = true;
+    d->generated_bytes += (int64_t)jval_raw(jval_get(audio, "data")).n;
+    return draft_text(d, choice, PIECE_TEXT, jval_raw(jval_get(audio, "transcript")));
+}
+
+enum { M_CONTENT, M_REFUSAL, M_REASONING_CONTENT, M_REASONING, M_TOOL_CALLS, M_FUNCTION_CALL, M_AUDIO, M_ANNOTATIONS, M_MEMBERS };
+
+static bool take_message(struct draft *d, unsigned choice, struct span message, bool chunk, const struct quirks *q)
+{
+    static const char *const names[M_MEMBERS] = { "content",    "refusal",       "reasoning_content", "reasoning",
+                                                  "tool_calls", "function_call", "audio",             "annotations" };
+    struct span m[M_MEMBERS], reasoning;
 
     jval_members(message, names, M_MEMBERS, m);
-    reasoning = jval_raw(m[M_REASONING_CONTENT].p ? m[M_REASONING_CONTENT] : m[M_REASONING]);
-    if (reasoning.n) {
-        a->has_piece = true;
-        a->generated_bytes += (int64_t)reasoning.n;
-    }
-    if (first_choice && jval_raw(m[M_REFUSAL]).n) {
-        a->has_piece = true;
-        a->generated_bytes += (int64_t)jval_raw(m[M_REFUSAL]).n;
-        if (!add_string(&a->refusal, m[M_REFUSAL]))
-            return false;
-    }
-    return take_content(a, m[M_CONTENT], first_choice) && take_tool_calls(a, m[M_TOOL_CALLS], first_choice);
+    reasoning = jval_raw(m[M_REASONING_CONTENT]);
+    if (reasoning.n == 0)
+        reasoning = jval_raw(m[M_REASONING]);
+    return draft_text(d, choice, PIECE_REASONING, reasoning) && take_content(d, choice, m[M_CONTENT], q) &&
+           draft_text(d, choice, PIECE_REFUSAL, jval_raw(m[M_REFUSAL])) && take_calls(d, choice, m[M_TOOL_CALLS], chunk) &&
+           take_function_call(d, choice, m[M_FUNCTION_CALL]) && take_audio(d, choice, m[M_AUDIO]) &&
+           take_annotations(d, choice, m[M_ANNOTATIONS]);
 }
 
-static bool read_choice(struct openai_answer *a, struct span choice, bool chunk)
+/* What was held back until more would come. */
+static bool flush(struct draft *d, unsigned choice)
 {
-    static const char *const names[] = { "index", "message", "delta", "finish_reason" };
-    struct span m[4];
+    struct reader *r = d->reader_block;
+
+    return choice != 0 || !r || openai_think_end(&r->think, d);
+}
+
+enum { H_INDEX, H_BODY, H_FINISH, H_LOGPROBS, H_STOP, H_MEMBERS };
+
+static bool read_choice(struct draft *d, struct span choice, bool chunk, const struct quirks *q)
+{
+    const char *const names[H_MEMBERS] = { "index", chunk ? "delta" : "message", "finish_reason", "logprobs", "stop_reason" };
+    struct span m[H_MEMBERS], logprobs;
     int64_t index = 0;
+    enum finish finish;
+    unsigned c;
 
     if (jval_type(choice) != JTYPE_OBJECT)
         return false;
-    jval_members(choice, names, 4, m);
-    if (jval_type(m[0]) == JTYPE_NUMBER)
-        jval_int(m[0], &index);
-    if (!take_message(a, m[chunk ? 2 : 1], index == 0))
+    jval_members(choice, names, H_MEMBERS, m);
+    count_of(m[H_INDEX], &index);
+    c = index < 0 || index > 127 ? 127 : (unsigned)index;
+    if (!take_message(d, c, m[H_BODY], chunk, q))
         return false;
-    if (index == 0 && jval_type(m[3]) == JTYPE_STRING)
-        a->finish = finish_of(m[3]);
-    return true;
+    logprobs = jval_get(m[H_LOGPROBS], "content");
+    if (jval_type(logprobs) == JTYPE_ARRAY && !draft_logprobs(d, c, logprobs))
+        return false;
+    finish = finish_of(m[H_FINISH]);
+    if (finish == FINISH_NONE)
+        return true;
+    if (finish == FINISH_STOP && d->n_calls && c == 0)    /* a forced tool, or no parallel calls: told by the calls (trap) */
+        finish = FINISH_TOOL_CALLS;
+    draft_finish(d, c, finish, jval_raw(m[H_STOP]));
+    return flush(d, c);
 }
 
-enum { A_MODEL, A_TIER, A_USAGE, A_CHOICES, A_ERROR, A_OBJECT, A_MEMBERS };
+enum { A_ID, A_MODEL, A_TIER, A_USAGE, A_CHOICES, A_ERROR, A_OBJECT, A_GROQ, A_MEMBERS };
 
 static bool is_error(const struct span m[A_MEMBERS])
 {
     const struct span object = jval_raw(m[A_OBJECT]);
 
-    return (m[A_ERROR].p && jval_type(m[A_ERROR]) != JTYPE_NULL) || (object.p && jraw_is(object, "error"));
+    return !reading_is_null(m[A_ERROR]) || (object.p && jraw_is(object, "error"));
 }
 
-static bool read_any(struct openai_answer *a, struct span json, const struct quirks *q, bool chunk)
+static bool read_any(struct draft *d, struct span json, bool chunk, const struct quirks *q)
 {
-    static const char *const names[A_MEMBERS] = { "model", "service_tier", "usage", "choices", "error", "object" };
+    static const char *const names[A_MEMBERS] = { "id",      "model", "service_tier", "usage",
+                                                  "choices", "error", "object",       "x_groq" };
     struct span m[A_MEMBERS];
 
     if (jval_type(json) != JTYPE_OBJECT)
         return false;
     jval_members(json, names, A_MEMBERS, m);
     if (is_error(m)) {
-        openai_answer_read_error(a, json, true);
+        openai_read_error(d, json, true);
         return true;
     }
-    /* In a stream both are the same in every chunk. */
-    if (!a->model[0] && jval_type(m[A_MODEL]) == JTYPE_STRING)
-        copy_string(a->model, sizeof a->model, m[A_MODEL]);
-    if (!a->service_tier[0] && jval_type(m[A_TIER]) == JTYPE_STRING)
-        copy_string(a->service_tier, sizeof a->service_tier, m[A_TIER]);
+    if (!reading_is_null(jval_get(m[A_GROQ], "error"))) {
+        openai_read_error(d, m[A_GROQ], true);
+        return true;
+    }
+    /* In a stream they are the same in every chunk. */
+    if (!d->model[0])
+        draft_copy(d->model, sizeof d->model, m[A_MODEL]);
+    if (!d->id[0])
+        draft_copy(d->id, sizeof d->id, m[A_ID]);
+    if (!d->service_tier[0])
+        draft_copy(d->service_tier, sizeof d->service_tier, m[A_TIER]);
+    /* The last one holds: some hosts send running counts on every chunk, DeepSeek repeats them, Groq has them apart. */
     if (jval_type(m[A_USAGE]) == JTYPE_OBJECT)
-        read_usage(a, m[A_USAGE], q);
+        openai_read_usage(d, m[A_USAGE], q);
+    else if (m[A_GROQ].p)
+        openai_read_usage(d, jval_get(m[A_GROQ], "usage"), q);
     if (jval_type(m[A_CHOICES]) != JTYPE_ARRAY)
-        return false;
+        return chunk && jval_type(m[A_USAGE]) == JTYPE_OBJECT;
     for (struct jiter it = jiter_begin(m[A_CHOICES]); jiter_next(&it);)
-        if (!read_choice(a, it.value, chunk))
+        if (!read_choice(d, it.value, chunk, q))
             return false;
     return true;
 }
 
-bool openai_answer_read_whole(struct openai_answer *a, struct span json, const struct quirks *q)
+bool openai_read_whole(struct draft *d, struct span json, const struct target *target)
 {
-    return read_any(a, json, q, false);
+    return read_any(d, json, false, target->quirks);
 }
 
-bool openai_answer_read_chunk(struct openai_answer *a, struct span json, const struct quirks *q)
+bool openai_read_event(struct draft *d, struct span name, struct span json, const struct target *target)
 {
-    return read_any(a, json, q, true);
+    (void)name;
+    return read_any(d, json, true, target->quirks);
 }
 
-void openai_answer_read_error(struct openai_answer *a, struct span body, bool scanned)
+/* ---- errors ---- */
+
+/* FastAPI's {"detail":"text"} or {"detail":[{"loc","msg","type"}]}. */
+static struct span detail_of(struct span body)
 {
+    const struct span detail = jval_get(body, "detail");
+
+    for (struct jiter it = jiter_begin(detail); jval_type(detail) == JTYPE_ARRAY && jiter_next(&it);)
+        return jval_get(it.value, "msg");
+    return detail;
+}
+
+void openai_read_error(struct draft *d, struct span body, bool scanned)
+{
+    static const char *const names[] = { "type", "code", "param", "message" };
     const struct span error = scanned ? jval_get(body, "error") : SPAN_NONE;
-    const struct span from = jval_type(error) == JTYPE_OBJECT ? error : body;
+    struct span m[4];
 
-    a->has_error = true;
     if (!scanned || jval_type(body) != JTYPE_OBJECT) {
-        snprintf(a->error_message, sizeof a->error_message, "%.*s", SPAN_FMT(span_first(span_trim(body), 200)));
+        draft_error(d, SPAN_NONE, SPAN_NONE, SPAN_NONE, SPAN_NONE);
+        snprintf(d->error_message, sizeof d->error_message, "%.*s", SPAN_FMT(span_first(span_trim(body), 200)));
         return;
     }
-    copy_string(a->error_type, sizeof a->error_type, jval_get(from, "type"));
-    copy_string(a->error_code, sizeof a->error_code, jval_get(from, "code"));
-    copy_string(a->error_param, sizeof a->error_param, jval_get(from, "param"));
-    copy_string(a->error_message, sizeof a->error_message, jval_get(from, "message"));
-    if (!a->error_message[0])
-        copy_string(a->error_message, sizeof a->error_message, error);
-    if (!a->error_message[0])
-        copy_string(a->error_message, sizeof a->error_message, jval_get(body, "detail"));
+    jval_members(jval_type(error) == JTYPE_OBJECT ? error : body, names, 4, m);
+    draft_error(d, m[0], m[1], m[2], m[3]);
+    if (!d->error_message[0])
+        draft_copy(d->error_message, sizeof d->error_message, error);
+    if (!d->error_message[0])
+        draft_copy(d->error_message, sizeof d->error_message, detail_of(body));
 }
 
 /* ---- relaying ---- */
@@ -370,47 +470,43 @@ static struct span usage_member(struct span json)
     return SPAN_LIT("");
 }
 
-bool openai_answer_relay(struct span raw, struct span json, bool usage_asked, struct buf *out)
+static enum relay passed(bool ok)
+{
+    return ok ? RELAY_PASSED : RELAY_FAILED;
+}
+
+enum relay openai_relay(const struct chat *chat, struct span raw, struct span json, bool begun, struct buf *out,
+                        struct buf *terminal)
 {
     const struct span choices = jval_get(json, "choices");
     struct span cut = SPAN_LIT("");
     bool empty = true;
 
-    if (!usage_asked && span_find_span(json, SPAN_LIT("\"usage\"")) < json.n) {
+    (void)begun;
+    (void)terminal;
+    if (!chat->usage_asked && span_find_span(json, SPAN_LIT("\"usage\"")) < json.n) {
         for (struct jiter it = jiter_begin(choices); jiter_next(&it);)
             empty = false;
         if (empty && jval_type(jval_get(json, "usage")) == JTYPE_OBJECT)
-            return true;    /* the chunk that we asked for ourselves: `choices[0]` on it crashes naive parsers */
+            return RELAY_PASSED;    /* the chunk that we asked for ourselves: `choices[0]` on it crashes naive parsers */
         cut = usage_member(json);
     }
     if (json.p >= raw.p && json.p + json.n <= raw.p + raw.n) {
         if (cut.n == 0)
-            return buf_add_span(out, raw);
-        return buf_add(out, raw.p, (size_t)(cut.p - raw.p)) &&
-               buf_add(out, cut.p + cut.n, (size_t)(raw.p + raw.n - (cut.p + cut.n)));
+            return passed(buf_add_span(out, raw));
+        return passed(buf_add(out, raw.p, (size_t)(cut.p - raw.p)) &&
+                      buf_add(out, cut.p + cut.n, (size_t)(raw.p + raw.n - (cut.p + cut.n))));
     }
     /* Several data lines were joined: written anew on one line. */
     buf_add_str(out, "data: ");
     for (size_t i = 0; i < json.n; i++)
         if (json.p[i] != '\n' && (cut.n == 0 || json.p + i < cut.p || json.p + i >= cut.p + cut.n))
             buf_add_char(out, json.p[i]);
-    return buf_add_str(out, "\n\n");
+    return passed(buf_add_str(out, "\n\n"));
 }
 
-struct answer openai_answer_view(struct openai_answer *a)
+const char *openai_relay_end(const struct chat *chat)
 {
-    struct answer v = { .text = buf_span(&a->text), .finish = a->finish, .output_tokens = a->has_usage ? a->usage.output : 0 };
-
-    if (a->refusal.n)
-        v.refusal = buf_span(&a->refusal);
-    if (a->n_tools) {
-        free(a->view_tools);
-        a->view_tools = calloc(a->n_tools, sizeof *a->view_tools);
-        for (size_t i = 0; a->view_tools && i < a->n_tools; i++)
-            a->view_tools[i] = (struct answer_tool){ buf_span(&a->tools[i].name), buf_span(&a->tools[i].arguments),
-                                                     a->tools[i].custom };
-        v.tools = a->view_tools;
-        v.n_tools = a->view_tools ? a->n_tools : 0;
-    }
-    return v;
+    (void)chat;
+    return "data: [DONE]\n\n";
 }

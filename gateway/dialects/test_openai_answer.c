@@ -4,17 +4,19 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 
-#include "gateway/dialects/openai_answer.h"
+#include "gateway/dialects/openai.h"
 
-static const struct quirks plain = { .reasoning_in_output_count = true };
+static const struct quirks quirks = { .reasoning_in_output_count = true };
+static const struct target plain = { .quirks = &quirks };
 
-static struct openai_answer whole(const char *json, const struct quirks *q)
+static struct draft whole(const char *json, const struct target *t)
 {
-    struct openai_answer a;
+    struct draft a;
 
-    openai_answer_init(&a);
-    assert_true(openai_answer_read_whole(&a, span_str(json), q));
+    draft_init(&a);
+    assert_true(openai_read_whole(&a, span_str(json), t));
     return a;
 }
 
@@ -54,23 +56,24 @@ static void usage_becomes_disjoint(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        struct quirks q = plain;
-        struct openai_answer a;
+        struct quirks q = quirks;
+        const struct target t = { .quirks = &q };
+        struct draft a;
 
         q.reasoning_in_output_count = !table[i].xai;
-        a = whole(table[i].json, &q);
+        a = whole(table[i].json, &t);
         if (memcmp(&a.usage, &table[i].want, sizeof a.usage) != 0)
             print_error("%s\n", table[i].why);
         assert_true(a.has_usage);
         assert_memory_equal(&a.usage, &table[i].want, sizeof a.usage);
         assert_int_equal(a.usage_mended, table[i].mended);
-        openai_answer_free(&a);
+        draft_free(&a);
     }
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
-        struct openai_answer a = whole(none[i], &plain);
+        struct draft a = whole(none[i], &plain);
 
         assert_false(a.has_usage);
-        openai_answer_free(&a);
+        draft_free(&a);
     }
 }
 
@@ -82,10 +85,10 @@ static void usage_that_is_no_count_is_no_usage(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        struct openai_answer a = whole(table[i], &plain);
+        struct draft a = whole(table[i], &plain);
 
         assert_false(a.has_usage);
-        openai_answer_free(&a);
+        draft_free(&a);
     }
 }
 
@@ -97,30 +100,34 @@ static void tool_calls_are_joined_by_index_however_hosts_cut_them(void **state)
         "{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}}]}",
         "{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":1,\"function\":{\"arguments\":\"1}\"}}]},\"finish_reason\":\"tool_calls\"}]}",
     };
-    struct openai_answer a;
+    struct draft a;
     struct answer v;
 
     (void)state;
-    openai_answer_init(&a);
+    draft_init(&a);
     for (size_t i = 0; i < 4; i++)
-        assert_true(openai_answer_read_chunk(&a, span_str(chunks[i]), &plain));
-    v = openai_answer_view(&a);
+        assert_true(openai_read_event(&a, SPAN_NONE, span_str(chunks[i]), &plain));
+    v = draft_view(&a);
     assert_int_equal(v.n_tools, 2);
     assert_true(span_is(v.tools[0].name, "f") && span_is(v.tools[0].arguments, "{}"));
     assert_true(span_is(v.tools[1].name, "g") && span_is(v.tools[1].arguments, "{\"y\":1}"));
     assert_int_equal(v.finish, FINISH_TOOL_CALLS);
-    openai_answer_free(&a);
+    draft_free(&a);
 }
 
-static void an_index_beyond_the_limit_is_refused(void **state)
+static void more_calls_than_there_is_room_for_are_refused(void **state)
 {
-    struct openai_answer a;
+    struct draft a;
+    char json[160];
 
     (void)state;
-    openai_answer_init(&a);
-    assert_false(openai_answer_read_chunk(&a, SPAN_LIT("{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":1000000,"
-                                                       "\"function\":{\"name\":\"f\"}}]}}]}"), &plain));
-    openai_answer_free(&a);
+    draft_init(&a);
+    for (int i = 0; i <= DRAFT_CALLS_MAX; i++) {
+        snprintf(json, sizeof json, "{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":%d,\"function\":"
+                 "{\"name\":\"f\"}}]}}]}", i * 1000);
+        assert_int_equal(openai_read_event(&a, SPAN_NONE, span_str(json), &plain), i < DRAFT_CALLS_MAX);
+    }
+    draft_free(&a);
 }
 
 static void errors_of_every_shape_are_read(void **state)
@@ -135,27 +142,28 @@ static void errors_of_every_shape_are_read(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        struct openai_answer a;
+        struct draft a;
 
-        openai_answer_init(&a);
-        openai_answer_read_error(&a, span_str(table[i].json), true);
+        draft_init(&a);
+        openai_read_error(&a, span_str(table[i].json), true);
         assert_true(a.has_error);
         assert_string_equal(a.error_message, table[i].message);
         assert_string_equal(a.error_type, table[i].type);
         assert_string_equal(a.error_code, table[i].code);
-        openai_answer_free(&a);
+        draft_free(&a);
     }
 }
 
 static void assert_relay(const char *json, bool asked, const char *want)
 {
+    const struct chat chat = { .usage_asked = asked };
     char raw[512];
     struct buf out;
     struct span r;
 
     r = (struct span){ raw, (size_t)snprintf(raw, sizeof raw, "data: %s\n\n", json) };
     buf_init(&out, 4096);
-    assert_true(openai_answer_relay(r, (struct span){ raw + 6, strlen(json) }, asked, &out));
+    assert_int_equal(openai_relay(&chat, r, (struct span){ raw + 6, strlen(json) }, true, &out, NULL), RELAY_PASSED);
     assert_string_equal(out.p ? out.p : "", want);
     buf_free(&out);
 }
@@ -173,14 +181,14 @@ static void usage_that_nobody_asked_for_is_cut_out(void **state)
 
 static void text_is_counted_in_code_points(void **state)
 {
-    struct openai_answer a;
+    struct draft a;
 
     (void)state;
-    openai_answer_init(&a);
-    assert_true(openai_answer_read_chunk(&a, SPAN_LIT("{\"choices\":[{\"delta\":{\"content\":\"a\\u00e4\xe2\x82\xac\\ud83d\\ude00\"}}]}"), &plain));
+    draft_init(&a);
+    assert_true(openai_read_event(&a, SPAN_NONE, SPAN_LIT("{\"choices\":[{\"delta\":{\"content\":\"a\\u00e4\xe2\x82\xac\\ud83d\\ude00\"}}]}"), &plain));
     assert_int_equal(a.chars, 4);
     assert_true(span_is(buf_span(&a.text), "a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"));
-    openai_answer_free(&a);
+    draft_free(&a);
 }
 
 int main(void)
@@ -189,7 +197,7 @@ int main(void)
         cmocka_unit_test(usage_becomes_disjoint),
         cmocka_unit_test(usage_that_is_no_count_is_no_usage),
         cmocka_unit_test(tool_calls_are_joined_by_index_however_hosts_cut_them),
-        cmocka_unit_test(an_index_beyond_the_limit_is_refused),
+        cmocka_unit_test(more_calls_than_there_is_room_for_are_refused),
         cmocka_unit_test(errors_of_every_shape_are_read),
         cmocka_unit_test(usage_that_nobody_asked_for_is_cut_out),
         cmocka_unit_test(text_is_counted_in_code_points),

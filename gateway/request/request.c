@@ -54,6 +54,7 @@ static struct request *request_new(struct worker *w, struct connection *c, const
     r->snapshot = snapshot_ref(w->snapshot);
     r->conn = c;
     r->head = head;
+    r->dialect = dialect_get(DIALECT_CHAT);    /* until its path is known */
     r->at_ms = clock_wall_ms();
     r->start_ms = clock_mono_ms();
     r->first_byte_ms = -1;
@@ -573,8 +574,8 @@ static void charge_bound(struct request *r)
     r->usage = r->worst.usage;
     r->usage_source = ROW_ESTIMATED;
     /* What is in hand bounds the output: a stream as far as it came, a whole answer by its text. */
-    if ((r->chat.stream || a->answer.generated_bytes) && a->answer.generated_bytes < r->usage.output)
-        r->usage.output = a->answer.generated_bytes;
+    if ((r->chat.stream || a->draft.generated_bytes) && a->draft.generated_bytes < r->usage.output)
+        r->usage.output = a->draft.generated_bytes;
     if (r->usage.reasoning > r->usage.output)
         r->usage.reasoning = r->usage.output;
 }
@@ -583,11 +584,11 @@ static void price_ended(struct request *r)
 {
     const struct attempt *a = &r->attempt;
     const struct plan_step *s = &r->plan.steps[r->attempt_step];
-    struct span tier = span_str(a->answer.service_tier);
+    struct span tier = span_str(a->draft.service_tier);
 
-    r->usage = a->answer.usage;
-    r->usage_source = a->answer.usage_mended ? ROW_PARTIAL : ROW_REPORTED;
-    if (!a->answer.has_usage && attempt_may_be_billed(a)) {
+    r->usage = a->draft.usage;
+    r->usage_source = a->draft.usage_mended ? ROW_PARTIAL : ROW_REPORTED;
+    if (!a->draft.has_usage && attempt_may_be_billed(a)) {
         charge_bound(r);
         tier = r->worst.service_tier;
     }
@@ -629,7 +630,7 @@ static void do_settle(struct request *r, const struct action *act, int closing_s
 
     if (act->called) {
         row.status = r->attempt.outcome.status;
-        row.model_returned = span_str(r->attempt.answer.model);
+        row.model_returned = span_str(r->attempt.draft.model);
         row.usage = r->usage;
         row.usage_source = r->usage_source;
         row.service_tier = r->cost.service_tier;
@@ -785,14 +786,14 @@ static void on_progress(void *ctx, struct attempt *a)
 {
     struct request *r = ctx;
     const int64_t want = machine_wants_chars(&r->machine);
-    const bool new_tools = a->answer.n_tools && !r->told_tools;
+    const bool new_tools = a->draft.n_calls && !r->told_tools;
 
-    if (!r->committed && a->answer.has_piece && (new_tools || (want >= 0 && a->answer.chars >= want))) {
-        const struct answer view = openai_answer_view(&a->answer);
+    if (!r->committed && a->draft.has_piece && (new_tools || (want >= 0 && a->draft.chars >= want))) {
+        const struct answer view = draft_view(&a->draft);
         const struct machine_event ev = { .kind = EVENT_PROGRESS, .n = r->attempt_n, .answer = &view,
-                                          .chars = a->answer.chars, .has_piece = true };
+                                          .chars = a->draft.chars, .has_piece = true };
 
-        r->told_tools = a->answer.n_tools > 0;
+        r->told_tools = a->draft.n_calls > 0;
         drive(r, &ev);
     }
     if (r->step == STEP_DRIVE && r->committed) {
@@ -833,8 +834,8 @@ static bool on_next_key(void *ctx, struct attempt *a)
 static void on_attempt_end(void *ctx, struct attempt *a)
 {
     struct request *r = ctx;
-    const struct answer view = openai_answer_view(&a->answer);
-    struct machine_event ev = { .kind = EVENT_ENDED, .n = r->attempt_n, .answer = &view, .chars = a->answer.chars,
+    const struct answer view = draft_view(&a->draft);
+    struct machine_event ev = { .kind = EVENT_ENDED, .n = r->attempt_n, .answer = &view, .chars = a->draft.chars,
                         .outcome = &a->outcome };
 
     price_ended(r);

@@ -12,7 +12,7 @@
 #include "policies/machine.h"
 
 #define REQUEST_TAGS_MAX 16
-#define REQUEST_ARENA_BYTES (4u << 20)
+#define REQUEST_ARENA_BYTES (16u << 20)    /* 100,000 values of a body become items of at most 150 bytes each */
 
 /* How far it has come. Only request.c moves it. */
 enum step {

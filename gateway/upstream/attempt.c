@@ -5,9 +5,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/upstream/retry_after.h"
 
 #define EVENT_BYTES_MAX (8u << 20)     /* one SSE event: whole tool calls and audio come in one */
 #define PIECES_BYTES_MAX (32u << 20)   /* of a held answer */
+#define REQUEST_BYTES_MAX (64u << 20)  /* of a translated one: escapes may make it longer than it came */
 #define ERROR_BYTES_MAX 65536u
 #define LIMITED_MS 1000                /* a 429 that does not say for how long */
 #define BODY_AT_ONCE 65536u            /* of a declared length: more is taken as it comes */
@@ -44,16 +46,18 @@ static enum transport transport_of(const struct attempt *a, const struct fetch_r
 
 static void end(struct attempt *a, enum transport transport)
 {
-    struct openai_answer *answer = &a->answer;
-    char *const texts[] = { answer->error_type, answer->error_code, answer->error_param, answer->error_message };
+    struct draft *d = &a->draft;
+    char *const texts[] = { d->error_type, d->error_code, d->error_param, d->error_message };
 
-    for (size_t i = 0; answer->has_error && i < sizeof texts / sizeof *texts; i++)
+    for (size_t i = 0; d->has_error && i < sizeof texts / sizeof *texts; i++)
         provider_hide_keys(a->target->provider, texts[i]);
     a->outcome.transport = transport;
-    a->outcome.error_type = or_none(answer->error_type);
-    a->outcome.error_code = or_none(answer->error_code);
-    a->outcome.error_param = or_none(answer->error_param);
-    a->outcome.error_message = or_none(answer->error_message);
+    a->outcome.error_type = or_none(d->error_type);
+    a->outcome.error_code = or_none(d->error_code);
+    a->outcome.error_param = or_none(d->error_param);
+    a->outcome.error_message = or_none(d->error_message);
+    if (d->has_error && a->outcome.retry_after_ms < 0)
+        a->outcome.retry_after_ms = d->error_retry_ms;
     a->callbacks->on_end(a->ctx, a);
 }
 
@@ -63,36 +67,54 @@ static bool scans(struct attempt *a, struct span json)
     return jscan_feed(a->scan, json) != JSCAN_BAD && jscan_end(a->scan) == JSCAN_DONE;
 }
 
-/* A whole body has come: a completion, or an error. */
+/* Where a body gathers: an error's beside the pieces, an answer that passes among them. */
+static struct buf *body_of(struct attempt *a, int status)
+{
+    return status < 300 && a->same ? &a->pieces : &a->whole;
+}
+
+/* A whole body has come: an answer, or an error. */
 static enum transport read_whole(struct attempt *a, int status)
 {
-    const struct span body = span_trim(buf_span(&a->pieces));    /* DeepSeek sends empty lines while it queues */
+    struct buf *b = body_of(a, status);
+    const struct span body = span_trim(buf_span(b));    /* DeepSeek sends empty lines while it queues */
     const bool ok = body.n && scans(a, body);
 
     if (status >= 300) {
-        openai_answer_read_error(&a->answer, body, ok);
+        a->wire->read_error(&a->draft, body, ok);
         return TRANSPORT_OK;
     }
-    if (!ok || !openai_answer_read_whole(&a->answer, body, provider_quirks(a->target->provider)))
-        return TRANSPORT_MALFORMED;
+    if (!ok || !a->wire->read_whole(&a->draft, body, &a->to))
+        return a->draft.failed ? TRANSPORT_LOCAL : TRANSPORT_MALFORMED;
+    if (!a->same)
+        buf_free(b);    /* the writer has it now */
     return TRANSPORT_OK;
 }
 
-/* A stream is whole when its terminal event or a finish reason has come (Portkey-AI/gateway#1797: a cut stream ended as
- * a clean 200). An error event after the 200 is the provider's failure: its words tell the class (failure.c). */
+/* A stream is whole when its terminal event has come (Portkey-AI/gateway#1797: a cut stream ended as a clean 200); on Chat a
+ * finish reason will do, since some hosts send no [DONE]. An error event after the 200 is the provider's failure: its words
+ * tell the class (failure.c). */
 static enum transport judge_stream_end(struct attempt *a)
 {
-    return a->answer.has_error || a->got_done || a->answer.finish != FINISH_NONE ? TRANSPORT_OK : TRANSPORT_TRUNCATED;
+    const bool finish_ends = a->wire->id == DIALECT_CHAT || a->wire->id == DIALECT_COMPLETIONS;
+
+    if (a->draft.has_error || a->draft.ended || (finish_ends && a->draft.finish != FINISH_NONE))
+        return TRANSPORT_OK;
+    return TRANSPORT_TRUNCATED;
 }
 
 static bool try_next_key(struct attempt *a);
+
+static struct span header_of(const void *ctx, const char *name)
+{
+    return fetch_header(ctx, name);
+}
 
 static void note_retry_after(struct attempt *a, struct fetch_call *call)
 {
     int64_t ms;
 
-    if (health_parse_retry_after(fetch_header(call, "retry-after"), fetch_header(call, "retry-after-ms"),
-                                 clock_wall_ms(), &ms))
+    if (retry_after_read(header_of, call, a->outcome.status, clock_wall_ms(), &ms))
         a->outcome.retry_after_ms = ms;
 }
 
@@ -102,10 +124,10 @@ static void on_end(void *ctx, struct fetch_call *call, const struct fetch_result
     const struct quirks *q = provider_quirks(a->target->provider);
     enum transport t = transport_of(a, r);
 
+    a->outcome.status = r->status;
     if (r->status >= 300)
         note_retry_after(a, call);
     a->call = NULL;
-    a->outcome.status = r->status;
     a->first_byte_us = r->first_byte_us;
     a->total_us = r->total_us;
     a->reached = r->connect_us >= 0 && r->status < 300;
@@ -122,22 +144,31 @@ static void on_end(void *ctx, struct fetch_call *call, const struct fetch_result
 
 /* ---- arriving ---- */
 
+static bool relay(struct attempt *a, const struct sse_event *e)
+{
+    switch (a->wire->relay(a->chat, e->raw, e->data, a->relayed, &a->pieces, &a->terminal)) {
+    case RELAY_PASSED:
+        a->relayed |= a->pieces.n > 0;
+        return true;
+    case RELAY_HELD: return true;
+    case RELAY_FAILED: break;
+    }
+    return false;
+}
+
 static bool on_event(void *ctx, const struct sse_event *e)
 {
     struct attempt *a = ctx;
 
-    if (!e->data.p || a->got_done)
+    if (!e->data.p || a->done)
         return true;    /* comments and keep-alives are the gateway's own business */
     if (span_is(e->data, "[DONE]")) {
-        a->got_done = true;
+        a->draft.ended = a->done = true;
         return true;
     }
-    if (!scans(a, e->data) ||
-        !openai_answer_read_chunk(&a->answer, e->data, provider_quirks(a->target->provider)))
+    if (!scans(a, e->data) || !a->wire->read_event(&a->draft, e->name, e->data, &a->to))
         return false;
-    if (a->answer.has_error)
-        return true;
-    return openai_answer_relay(e->raw, e->data, a->chat->usage_asked, &a->pieces);
+    return a->draft.has_error || !a->same || relay(a, e);
 }
 
 static void stop(struct attempt *a, struct fetch_call *call, enum transport why)
@@ -151,7 +182,7 @@ static void stop(struct attempt *a, struct fetch_call *call, enum transport why)
 /* Of the bytes in flight in the process. False: there are too many. */
 static bool count_held(struct attempt *a)
 {
-    const int64_t held = (int64_t)(a->pieces.n + a->answer.text.n), more = held - a->counted;
+    const int64_t held = (int64_t)(a->pieces.n + a->whole.n + a->draft.text.n), more = held - a->counted;
 
     if (!a->in_flight || more < COUNT_BYTES)
         return true;
@@ -166,9 +197,9 @@ static void on_head(void *ctx, struct fetch_call *call, int status)
     uint64_t length;
 
     a->outcome.status = status;
-    a->pieces.cap = status >= 300 ? ERROR_BYTES_MAX : PIECES_BYTES_MAX;
+    a->whole.cap = status >= 300 ? ERROR_BYTES_MAX : PIECES_BYTES_MAX;
     if (!a->stream && span_to_u64(fetch_header(call, "content-length"), BODY_AT_ONCE, &length))
-        buf_reserve(&a->pieces, (size_t)length);
+        buf_reserve(body_of(a, status), (size_t)length);
 }
 
 static void on_data(void *ctx, struct fetch_call *call, struct span data)
@@ -176,14 +207,14 @@ static void on_data(void *ctx, struct fetch_call *call, struct span data)
     struct attempt *a = ctx;
 
     if (a->outcome.status >= 300) {
-        if (!buf_add_span(&a->pieces, data)) {    /* enough is known, and it may have no end */
+        if (!buf_add_span(&a->whole, data)) {    /* enough is known, and it may have no end */
             note_retry_after(a, call);
             stop(a, call, read_whole(a, a->outcome.status));
         }
         return;
     }
-    if (!a->stream ? !buf_add_span(&a->pieces, data) : sse_feed(&a->sse, data, on_event, a) != SSE_OK)
-        stop(a, call, TRANSPORT_MALFORMED);
+    if (!a->stream ? !buf_add_span(body_of(a, a->outcome.status), data) : sse_feed(&a->sse, data, on_event, a) != SSE_OK)
+        stop(a, call, a->draft.failed ? TRANSPORT_LOCAL : TRANSPORT_MALFORMED);
     else if (!count_held(a))
         stop(a, call, TRANSPORT_LOCAL);
     else if (a->stream)
@@ -196,7 +227,7 @@ static const struct fetch_callbacks fetch_callbacks = { .on_head = on_head, .on_
 
 static bool call(struct attempt *a)
 {
-    if (!provider_prepare(a->target->provider, DIALECT_CHAT, a->model, a->stream, clock_mono_ms(), &a->spec, &a->key)) {
+    if (!provider_prepare(a->target->provider, a->wire->id, a->to.model, a->stream, clock_mono_ms(), &a->spec, &a->key)) {
         a->outcome.status = 401;    /* no key at all: our own credential's fault */
         return false;
     }
@@ -221,37 +252,114 @@ static bool try_next_key(struct attempt *a)
     if (a->key == PROVIDER_KEY_NONE || !another_key(a) || ++a->keys_tried >= provider_keys(a->target->provider) ||
         !a->callbacks->on_next_key(a->ctx, a))
         return false;
-    buf_clear(&a->pieces);
+    buf_clear(&a->whole);
     a->outcome = (struct outcome){ .retry_after_ms = -1 };
     return call(a);
 }
 
+const struct dialect *attempt_target(const struct snapshot_model *t, const struct book_model *m, const struct chat *chat,
+                                     struct target *to)
+{
+    const enum dialect_id wire = provider_wire(t->provider, &t->traits, chat->dialect);
+
+    *to = (struct target){ .model = m->upstream_id, .quirks = provider_quirks(t->provider), .traits = &t->traits,
+                           .family = provider_family(t->provider), .max_output = m->max_output,
+                           .local = provider_is_local(t->provider) };
+    return dialect_get(wire);
+}
+
+/* Our own side cannot write it: the caller hears our words. */
+static bool cannot_write(struct attempt *a)
+{
+    a->outcome.transport = a->fault.status == 400 ? TRANSPORT_OK : TRANSPORT_LOCAL;
+    a->outcome.status = a->fault.status == 400 ? 400 : 0;
+    a->outcome.error_type = span_str(a->fault.type);
+    a->outcome.error_code = span_str(a->fault.code);
+    a->outcome.error_param = or_none(a->fault.param);
+    a->outcome.error_message = or_none(a->fault.message);
+    return false;
+}
+
+/* A fetch that was cancelled still reads its body for the rest of the loop turn: it lives as long as the request does. */
+static struct span own(struct arena *arena, struct buf *b)
+{
+    const size_t n = b->n;
+    char *p = buf_take(b);
+
+    if (p && !arena_on_free(arena, free, p)) {
+        free(p);
+        p = NULL;
+    }
+    return (struct span){ p, n };
+}
+
+static bool write_request(struct attempt *a, const struct attempt_spec *s)
+{
+    struct request_out out = { .arena = s->arena, .body = &a->request, .fault = &a->fault };
+    const bool ok = a->same ? a->wire->pass_request(s->chat, &a->to, &out) : a->wire->write_request(s->chat, &a->to, &out);
+
+    a->notes = out.notes;
+    a->names = out.names;
+    if (!ok)
+        return cannot_write(a);
+    if (s->strict && out.notes.n) {
+        fault_bad(&a->fault, "unsupported_parameter", NULL,
+                  "This request is strict, and the provider would get it changed: %s.", out.notes.text);
+        return cannot_write(a);
+    }
+    a->spec.body = out.pieces;
+    a->spec.n_body = out.n_pieces;
+    if (!a->same) {
+        a->request_span = own(s->arena, &a->request);
+        a->spec.body = &a->request_span;
+        a->spec.n_body = 1;
+    }
+    return a->spec.n_body > 0 && a->spec.body[0].p;
+}
+
+/* Answers of another dialect are written by the caller's own. */
+static bool make_writer(struct attempt *a, const struct attempt_spec *s)
+{
+    const struct dialect *callers = dialect_get(s->chat->dialect);
+
+    if (a->same)
+        return true;
+    a->writer = callers->writer_new(s->reply, &a->pieces);
+    a->draft.writer = a->writer;
+    a->draft.names = &a->names;
+    return a->writer != NULL;
+}
+
 bool attempt_start(struct attempt *a, const struct attempt_spec *s)
 {
-    const struct quirks *q = provider_quirks(s->target->provider);
-    struct openai_chat_changes changes = {
-        .model = s->model->upstream_id,
-        .want_usage = s->chat->stream && q->stream_usage == STREAM_USAGE_ASK,
-        .max_tokens = s->max_tokens,
-        .max_tokens_field = q->max_tokens_field == MAX_COMPLETION_TOKENS ? "max_completion_tokens" : "max_tokens",
-    };
-
     *a = (struct attempt){ .callbacks = s->callbacks, .ctx = s->ctx, .fetch = s->fetch, .scan = s->scan,
-                           .target = s->target, .chat = s->chat, .model = s->model->upstream_id,
-                           .stream = s->chat->stream, .in_flight = s->in_flight, .in_flight_most = s->in_flight_most,
-                           .key = PROVIDER_KEY_NONE, .first_byte_us = -1, .total_us = -1 };
+                           .target = s->target, .chat = s->chat, .stream = s->chat->stream, .in_flight = s->in_flight,
+                           .in_flight_most = s->in_flight_most, .key = PROVIDER_KEY_NONE, .first_byte_us = -1,
+                           .total_us = -1 };
     a->outcome = (struct outcome){ .transport = TRANSPORT_LOCAL, .retry_after_ms = -1 };
-    openai_answer_init(&a->answer);
-    a->answer.keep_text = s->keep_text;
+    a->wire = attempt_target(s->target, s->model, s->chat, &a->to);
+    a->to.output_cap = s->max_tokens;
+    a->same = a->wire->id == s->chat->dialect;
+    draft_init(&a->draft);
+    a->draft.keep_text = s->keep_text;
+    a->draft.keep_reasoning = s->chat->n_tools > 0;
+    a->draft.one_call = s->chat->parallel == TRI_NO && !a->same;
     sse_init(&a->sse, EVENT_BYTES_MAX);
+    buf_init(&a->request, REQUEST_BYTES_MAX);
+    buf_init(&a->whole, PIECES_BYTES_MAX);
     buf_init(&a->pieces, PIECES_BYTES_MAX);
+    buf_init(&a->terminal, PIECES_BYTES_MAX);
     a->spec.method = FETCH_POST;
-    a->spec.body = a->body;
-    a->spec.n_body = openai_chat_body(s->chat, &changes, s->arena, a->body);
-    if (a->spec.n_body == 0)
-        return false;
-    if (!call(a))
-        return false;
+    return write_request(a, s) && make_writer(a, s) &&
+           provider_add_lines(a->wire->id, s->chat->anthropic_version, s->chat->anthropic_beta, s->arena, &a->spec) && call(a);
+}
+
+bool attempt_close(struct attempt *a)
+{
+    if (!a->same)
+        return a->writer->dialect->writer_end(a->writer, &a->draft, &a->terminal);
+    if (a->stream && a->wire->relay_end)
+        return buf_add_str(&a->terminal, a->wire->relay_end(a->chat));
     return true;
 }
 
@@ -267,9 +375,15 @@ void attempt_cancel(struct attempt *a)
 void attempt_free(struct attempt *a)
 {
     attempt_cancel(a);
-    openai_answer_free(&a->answer);
+    if (a->writer)
+        a->writer->dialect->writer_free(a->writer);
+    a->writer = NULL;
+    draft_free(&a->draft);
     sse_free(&a->sse);
+    buf_free(&a->request);
+    buf_free(&a->whole);
     buf_free(&a->pieces);
+    buf_free(&a->terminal);
     if (a->counted)
         atomic_fetch_sub_explicit(a->in_flight, a->counted, memory_order_relaxed);
     a->counted = 0;

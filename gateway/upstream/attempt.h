@@ -1,26 +1,26 @@
 /* attempt.h - one try of one request against one model of one provider.
  *
- * Owns the fetch call and what arrives from start to finish: the answer gathered for judging and pricing, and the
- * pieces that may be passed on. Does not choose the upstream (policies/) and does not decide to retry (request.c);
- * it reports what happened, once. A key that the provider refuses is changed for its next one within the attempt, and
- * the try that it cost is reported too.
- * Loop thread. */
+ * Owns the fetch call and what arrives from start to finish: the draft answer gathered for judging and pricing, and the bytes
+ * that may be passed on, in the caller's dialect. Where caller and provider speak the same one, bytes pass; else the
+ * caller's writer makes them from the draft's pieces. Does not choose the upstream (policies/) and does not decide to retry
+ * (request.c); it reports what happened, once. A key that the provider refuses is changed for its next one within the
+ * attempt, and
+ * the try that it cost is reported too. Loop thread. */
 #ifndef TOLLGATE_GATEWAY_ATTEMPT_H
 #define TOLLGATE_GATEWAY_ATTEMPT_H
 
 #include <stdatomic.h>
 
-#include "gateway/dialects/chat.h"
-#include "gateway/dialects/openai_answer.h"
-#include "gateway/dialects/openai_chat.h"
+#include "gateway/dialects/dialect.h"
 #include "gateway/dialects/sse.h"
 #include "gateway/snapshot.h"
 #include "gateway/upstream/fetch.h"
+#include "policies/failure.h"
 
 struct attempt;
 
 struct attempt_callbacks {
-    /* More of a streamed answer has come: look at `answer` and `pieces`. */
+    /* More of a streamed answer has come: look at `draft` and `pieces`. */
     void (*on_progress)(void *ctx, struct attempt *a);
     /* A key was refused or has reached its limit (outcome.status), and the provider has another. False: let it end here. */
     bool (*on_next_key)(void *ctx, struct attempt *a);
@@ -38,21 +38,31 @@ struct attempt {
     struct jscan *scan;                /* the worker's, used within one callback at a time */
     const struct snapshot_model *target;
     const struct chat *chat;
+    const struct dialect *wire;        /* what the provider is spoken to in */
+    bool same;                         /* it is the caller's own: bytes pass */
+    struct target to;
     struct fetch_spec spec;
-    struct span body[OPENAI_CHAT_PIECES_MAX];
-    struct span model;                 /* upstream id */
+    struct buf request;                /* a translated body */
+    struct span request_span;
     bool stream;
     int key;
     size_t keys_tried;
     unsigned pauses;
 
-    struct openai_answer answer;
+    struct notes notes;                /* what was left out on the way there */
+    struct names names;                /* and the tools' names that were changed */
+    struct draft draft;
+    struct writer *writer;             /* of the caller's dialect; NULL when bytes pass */
     struct sse sse;
+    struct buf whole;                  /* a whole answer in another dialect, or an error's body */
     struct buf pieces;                 /* of a stream: whole events, ready for the caller. Of a whole answer: its body */
+    struct buf terminal;               /* a stream's closing event: goes out behind the row */
+    bool relayed;                      /* an event has passed */
+    bool done;                         /* [DONE] has come: what follows is not read */
     _Atomic int64_t *in_flight;        /* of the process, and its most: what this attempt holds is counted there */
     int64_t in_flight_most, counted;
-    bool got_done;                     /* [DONE] has come */
     bool reached;                      /* the request may have reached the provider: it may bill */
+    struct fault fault;                /* why our own side could not write the request */
     struct outcome outcome;
     int64_t first_byte_us, total_us;   /* -1: none */
 };
@@ -63,8 +73,10 @@ struct attempt_spec {
     const struct snapshot_model *target;
     const struct book_model *model;
     const struct chat *chat;
+    const struct reply_info *reply;    /* for the caller's writer; copied */
     int64_t max_tokens;                /* cap to send; 0: leave it to the host */
     bool keep_text;                    /* a check will want it */
+    bool strict;                       /* refuse what would only be noted */
     struct arena *arena;               /* the request's: outlives the attempt */
     _Atomic int64_t *in_flight;        /* bytes held in memory by all; NULL: nobody counts */
     int64_t in_flight_most;            /* 0: no limit */
@@ -72,9 +84,15 @@ struct attempt_spec {
     void *ctx;
 };
 
-/* False: it could not even begin (no key, no memory); outcome.transport says TRANSPORT_LOCAL or status 401. Then no
- * callback comes. *a is handed over to attempt_free either way. */
+/* The dialect in which this model of this provider is called for a chat, and the target as its writer sees it. */
+const struct dialect *attempt_target(const struct snapshot_model *t, const struct book_model *m, const struct chat *chat,
+                                     struct target *to);
+
+/* False: it could not even begin; `outcome` says why: the request cannot be written (status 400, our own words), no key (401),
+ * no memory (TRANSPORT_LOCAL). Then no callback comes. *a is handed over to attempt_free either way. */
 bool attempt_start(struct attempt *a, const struct attempt_spec *spec);
+/* The answer is accepted: `pieces` gets what is left of it and `terminal` its closing event. False: no memory. */
+bool attempt_close(struct attempt *a);
 /* Stops it without a callback. Idempotent; fine after its end. */
 void attempt_cancel(struct attempt *a);
 void attempt_free(struct attempt *a);

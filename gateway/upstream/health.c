@@ -14,11 +14,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "gateway/upstream/provider.h"
 
-#define DAY_MS INT64_C(86400000)
 #define SAMPLE_SHARE 8
 
 struct health_entry {
@@ -205,70 +203,4 @@ void health_retry_after(struct health_entry *e, int64_t until_ms)
 
     while (old < until_ms && !atomic_compare_exchange_weak(&e->retry_at_ms, &old, until_ms))
         ;
-}
-
-/* "Tue, 24 Nov 2026 17:30:00 GMT" (IMF-fixdate, RFC 9110 5.6.7; the two obsolete forms are not read). */
-static bool http_date_ms(struct span s, int64_t *out)
-{
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    uint64_t day, year, hour, minute, second;
-    struct tm t = { 0 };
-
-    if (s.n != 29 || !span_eq(span_skip(s, 25), SPAN_LIT(" GMT")) || s.p[19] != ':' || s.p[22] != ':' ||
-        !span_to_u64((struct span){ s.p + 5, 2 }, 31, &day) || !span_to_u64((struct span){ s.p + 12, 4 }, 9999, &year) ||
-        !span_to_u64((struct span){ s.p + 17, 2 }, 23, &hour) || !span_to_u64((struct span){ s.p + 20, 2 }, 59, &minute) ||
-        !span_to_u64((struct span){ s.p + 23, 2 }, 60, &second))
-        return false;
-    for (t.tm_mon = 0; t.tm_mon < 12; t.tm_mon++)
-        if (memcmp(months + 3 * t.tm_mon, s.p + 8, 3) == 0)
-            break;
-    if (t.tm_mon == 12 || day == 0 || year < 1970)
-        return false;
-    t.tm_mday = (int)day;
-    t.tm_year = (int)year - 1900;
-    t.tm_hour = (int)hour;
-    t.tm_min = (int)minute;
-    t.tm_sec = (int)second;
-    *out = (int64_t)timegm(&t) * 1000;
-    return true;
-}
-
-/* Decimal text with an optional fraction, times `scale`, rounded up to whole units; capped to a day. */
-static bool decimal_up(struct span s, int64_t scale, int64_t *out)
-{
-    const size_t dot = span_find(s, '.');
-    uint64_t whole = 0;
-    int64_t ms, part = scale;
-
-    if (s.n == 0 || dot == 0 || !span_to_u64(span_first(s, dot), UINT64_MAX, &whole))
-        return false;
-    ms = whole > (uint64_t)(DAY_MS / scale) ? DAY_MS : (int64_t)whole * scale;
-    for (size_t i = dot + 1; i < s.n; i++) {
-        if (s.p[i] < '0' || s.p[i] > '9')
-            return false;
-        if (part == 1 && s.p[i] != '0' && scale > 1)
-            part = -1;    /* finer than a millisecond: round up once */
-        if (part > 1) {
-            part /= 10;
-            ms += (s.p[i] - '0') * part;
-        }
-    }
-    ms += part == -1;
-    *out = ms < DAY_MS ? ms : DAY_MS;
-    return true;
-}
-
-bool health_parse_retry_after(struct span retry_after, struct span retry_after_ms, int64_t wall_ms, int64_t *out_ms)
-{
-    int64_t at;
-
-    retry_after = span_trim(retry_after);
-    retry_after_ms = span_trim(retry_after_ms);
-    if (decimal_up(retry_after_ms, 1, out_ms) || decimal_up(retry_after, 1000, out_ms))
-        return true;
-    if (!http_date_ms(retry_after, &at))
-        return false;
-    at -= wall_ms;
-    *out_ms = at < 0 ? 0 : at < DAY_MS ? at : DAY_MS;
-    return true;
 }

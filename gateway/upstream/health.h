@@ -52,8 +52,4 @@ void health_gave_up(struct health_entry *e, int64_t now_ms);
 /* From a 429 or 503: nothing should be asked before `until_ms`. The later of two holds. */
 void health_retry_after(struct health_entry *e, int64_t until_ms);
 
-/* Seconds or an HTTP date (RFC 9110 10.2.3), and `retry-after-ms` of OpenAI where present (SPAN_NONE else), to
- * milliseconds from now; false when neither can be read. Capped to a day. `wall_ms` is UTC, for the date. */
-bool health_parse_retry_after(struct span retry_after, struct span retry_after_ms, int64_t wall_ms, int64_t *out_ms);
-
 #endif

@@ -10,6 +10,7 @@ libupstream_a_SOURCES = \
 	gateway/upstream/engine.c gateway/upstream/engine.h \
 	gateway/upstream/health.c gateway/upstream/health.h \
 	gateway/upstream/provider.c gateway/upstream/provider.h \
+	gateway/upstream/retry_after.c gateway/upstream/retry_after.h \
 	gateway/upstream/quirks.c gateway/upstream/quirks.h \
 	gateway/upstream/fields.c gateway/upstream/fields.h \
 	gateway/upstream/traits.c
@@ -54,3 +55,9 @@ TESTS += gateway/upstream/test_quirks
 gateway_upstream_test_quirks_SOURCES = gateway/upstream/test_quirks.c
 gateway_upstream_test_quirks_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 gateway_upstream_test_quirks_LDADD = $(UPSTREAM_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += gateway/upstream/test_retry_after
+TESTS += gateway/upstream/test_retry_after
+gateway_upstream_test_retry_after_SOURCES = gateway/upstream/test_retry_after.c
+gateway_upstream_test_retry_after_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+gateway_upstream_test_retry_after_LDADD = $(UPSTREAM_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)

@@ -213,50 +213,6 @@ static void workers_share_one_trial(void **state)
     assert_true(atomic_load(&trials) >= 1 && atomic_load(&trials) <= 6);
 }
 
-static void retry_after_is_read_in_all_its_forms(void **state)
-{
-    /* 2026-11-24T17:30:00Z is 1795541400 s: `date -u -d ... +%s` */
-    static const int64_t wall = 1795541400000;
-    static const struct {
-        const char *after, *after_ms;
-        bool ok;
-        int64_t ms;
-    } rows[] = {
-        { "7", NULL, true, 7000 },
-        { " 7 ", NULL, true, 7000 },
-        { "0", NULL, true, 0 },
-        { "1.5", NULL, true, 1500 },
-        { "0.0004", NULL, true, 1 },
-        { "7", "250", true, 250 },
-        { NULL, "250.2", true, 250 },
-        { "99999999999999999999", NULL, false, 0 },
-        { "9999999", NULL, true, 86400000 },
-        { "Tue, 24 Nov 2026 17:30:30 GMT", NULL, true, 30000 },
-        { "Tue, 24 Nov 2026 17:29:00 GMT", NULL, true, 0 },
-        { "Thu, 24 Nov 2033 17:29:00 GMT", NULL, true, 86400000 },
-        { "Tue, 24 Nov 2026 17:30:30 CET", NULL, false, 0 },
-        { "Tue, 24 Nix 2026 17:30:30 GMT", NULL, false, 0 },
-        { "-5", NULL, false, 0 },
-        { "5s", NULL, false, 0 },
-        { "5.", NULL, true, 5000 },
-        { ".5", NULL, false, 0 },
-        { "1.x", NULL, false, 0 },
-        { "soon", NULL, false, 0 },
-        { "", "", false, 0 },
-        { NULL, NULL, false, 0 },
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        int64_t ms = -1;
-        const bool ok = health_parse_retry_after(span_str(rows[i].after), span_str(rows[i].after_ms), wall, &ms);
-
-        if (ok != rows[i].ok || (ok && ms != rows[i].ms))
-            fail_msg("\"%s\", \"%s\": %d, %ld", rows[i].after ? rows[i].after : "-",
-                     rows[i].after_ms ? rows[i].after_ms : "-", ok, (long)ms);
-    }
-}
-
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -275,7 +231,6 @@ int main(void)
         T(pairs_are_apart_and_last),
         T(the_first_byte_time_is_smoothed),
         T(workers_share_one_trial),
-        T(retry_after_is_read_in_all_its_forms),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
