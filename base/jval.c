@@ -180,8 +180,8 @@ void jval_members(struct span obj, const char *const *names, size_t n, struct sp
         const bool escaped = memchr(it.key.p, '\\', it.key.n) != NULL;
 
         for (size_t i = 0; i < n; i++) {
-            /* Most names differ in length or first byte: told without a call. */
-            if (!escaped && (strlen(names[i]) != it.key.n || names[i][0] != it.key.p[0]))
+            /* Most names differ in their first byte: told without a call. */
+            if (!escaped && (it.key.n == 0 || names[i][0] != it.key.p[0]))
                 continue;
             if (jraw_is(it.key, names[i])) {
                 out[i] = it.value;
@@ -295,9 +295,16 @@ static bool raw_equals(struct span raw, struct span text)
     return text.n == 0;
 }
 
+/* Escapes only make a text longer: most that differ, and all that are written plainly, are told by their length. */
 bool jraw_is(struct span raw, const char *text)
 {
-    return raw.p && raw_equals(raw, span_str(text));
+    const size_t n = strlen(text);
+
+    if (!raw.p || raw.n < n)
+        return false;
+    if (n && memchr(raw.p, '\\', raw.n) == NULL)
+        return raw.n == n && memcmp(raw.p, text, n) == 0;
+    return raw_equals(raw, (struct span){ text, n });
 }
 
 struct span jval_raw(struct span value)

@@ -83,6 +83,7 @@ struct worker {
     _Atomic size_t n_requests;
     struct request *dying;               /* freed at the end of the turn, never inside another's callback */
     struct event *dying_event;
+    struct event *settled_event;       /* active from the first settlement of a turn on; runs behind what is active */
     uint64_t rng[2];
     struct jscan *scan;                  /* for a body that is here whole; used within one callback */
     struct jscan *answer_scan;           /* for answers; likewise */

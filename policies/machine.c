@@ -5,7 +5,6 @@
  * clock and no money beyond the sum of what was spent; fail.c has the words for the caller. */
 #include "policies/machine.h"
 
-#include <stdio.h>
 
 #include "policies/fail.h"
 #include "policies/transitions.h"
@@ -62,11 +61,21 @@ static void finish(struct machine *m, struct actions *out, struct fail f)
     m->state = MACHINE_DONE;
 }
 
+static size_t add_text(char out[VERDICT_ROOM], size_t n, const char *z)
+{
+    while (*z && n + 1 < VERDICT_ROOM)
+        out[n++] = *z++;
+    out[n] = '\0';
+    return n;
+}
+
 static void settle(struct machine *m, struct actions *out, const char *verdict, const char *detail, const char *reason)
 {
     struct action *a = act(m, out, ACTION_SETTLE);
+    const size_t n = add_text(a->verdict, 0, verdict);
 
-    snprintf(a->verdict, sizeof a->verdict, "%s%s%s", verdict, detail ? ":" : "", detail ? detail : "");
+    if (detail)
+        add_text(a->verdict, add_text(a->verdict, n, ":"), detail);
     a->reason = reason;
     a->called = true;
 }

@@ -2,7 +2,7 @@
  * digits, then perhaps a point and digits; no sign, no exponent, no blanks, no needless zero in front.
  *
  * Anything looser would let two readers see two amounts in one text. */
-#include <stdio.h>
+#include <string.h>
 
 #include "pricing/price.h"
 
@@ -83,20 +83,27 @@ const char *price_parse_text(enum price_parse rc, int decimals)
     return "is wrong";
 }
 
+/* Digits from the right, by hand: each answer says its cost. */
 static void format_decimal(int64_t v, int decimals, char out[PRICE_TEXT_ROOM])
 {
-    const uint64_t size = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
-    uint64_t unit = 1;
-    int n;
+    uint64_t rest = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    char text[PRICE_TEXT_ROOM];
+    size_t at = sizeof text;
+    bool zeros = true;             /* none but zeros so far: they are left out behind the point */
 
-    for (int i = 0; i < decimals; i++)
-        unit *= 10;
-    n = snprintf(out, PRICE_TEXT_ROOM, "%s%llu.%0*llu", v < 0 ? "-" : "", (unsigned long long)(size / unit), decimals,
-                 (unsigned long long)(size % unit));
-    while (out[n - 1] == '0')
-        out[--n] = '\0';
-    if (out[n - 1] == '.')
-        out[--n] = '\0';
+    for (int i = 0; i <= decimals || rest; i++) {
+        if (i == decimals && !zeros)
+            text[--at] = '.';
+        if (i >= decimals || rest % 10 || !zeros) {
+            text[--at] = (char)('0' + rest % 10);
+            zeros = false;
+        }
+        rest /= 10;
+    }
+    if (v < 0)
+        text[--at] = '-';
+    memcpy(out, text + at, sizeof text - at);
+    out[sizeof text - at] = '\0';
 }
 
 void price_format_usd(int64_t nano, char out[PRICE_TEXT_ROOM])

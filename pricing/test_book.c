@@ -97,6 +97,60 @@ static void retired_models_name_what_follows_them(void **state)
     problems_free(&ps);
 }
 
+/* The article's table, by the names that policies use: who serves it, under which name, how much fits, what it takes. */
+static void every_model_of_the_article_is_in_the_catalogue(void **state)
+{
+    static const struct { const char *key, *upstream_id; int64_t context, max_output; unsigned modalities; } rows[] = {
+        { "deepseek/deepseek-v4-pro", "deepseek-v4-pro", 1048576, 393216, BOOK_TEXT },
+        { "deepseek/deepseek-v4-flash", "deepseek-v4-flash", 1048576, 393216, BOOK_TEXT | BOOK_IMAGE },
+        { "openai/gpt-5.5", "gpt-5.5", 1050000, 128000, BOOK_TEXT | BOOK_IMAGE | BOOK_FILE },
+        { "openai/gpt-5.5-pro", "gpt-5.5-pro", 1050000, 128000, BOOK_TEXT | BOOK_IMAGE | BOOK_FILE },
+        { "anthropic/claude-opus-4.7", "claude-opus-4-7", 1000000, 128000, BOOK_TEXT | BOOK_IMAGE | BOOK_FILE },
+        { "google/gemini-3.1-pro", "gemini-3.1-pro-preview", 1048576, 65536,
+          BOOK_TEXT | BOOK_IMAGE | BOOK_AUDIO | BOOK_VIDEO | BOOK_FILE },
+        { "deepinfra/llama-4-maverick", "meta-llama/Llama-4-Maverick-17B-128E-Instruct-FP8", 1048576, 1048576,
+          BOOK_TEXT | BOOK_IMAGE },
+        { "xai/grok-4", "grok-4-0709", 256000, 256000, BOOK_TEXT | BOOK_IMAGE },
+        { "xai/grok-4.1-fast", "grok-4-1-fast-reasoning", 2000000, 30000, BOOK_TEXT | BOOK_IMAGE },
+        { "mistral/mistral-large-3", "mistral-large-2512", 256000, 256000, BOOK_TEXT | BOOK_IMAGE },
+        { "mistral/mistral-small-4", "mistral-small-2603", 256000, 256000, BOOK_TEXT | BOOK_IMAGE },
+    };
+    struct problems ps = { 0 };
+    struct book *b = bundled_book(&ps);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct book_model *m = model_of(b, rows[i].key);
+
+        assert_true(span_is(m->upstream_id, rows[i].upstream_id));
+        assert_int_equal(m->context, rows[i].context);
+        assert_int_equal(m->max_output, rows[i].max_output);
+        assert_int_equal(m->modalities, rows[i].modalities);
+    }
+    book_free(b);
+    problems_free(&ps);
+}
+
+/* Nothing is left to a default in the bundled book: a reader sees how much a model says at most, and what it takes in. */
+static void the_bundled_book_says_of_each_model_what_it_takes_and_gives(void **state)
+{
+    const char *name, *top = getenv("top_srcdir");
+    struct problems ps;
+    json_t *tree, *m;
+    char path[512];
+
+    (void)state;
+    problems_init(&ps);
+    snprintf(path, sizeof path, "%s/pricing/prices.json", top ? top : ".");
+    tree = json_read(path, 1 << 20, &ps, NULL, NULL);
+    assert_non_null(tree);
+    json_object_foreach(json_object_get(tree, "models"), name, m)
+        if (!json_object_get(m, "max_output") || !json_object_get(m, "modalities"))
+            fail_msg("%s leaves max_output or modalities out", name);
+    json_decref(tree);
+    problems_free(&ps);
+}
+
 static void attributes_are_read_and_their_defaults_hold(void **state)
 {
     struct problems ps = { 0 };
@@ -603,6 +657,8 @@ int main(void)
         cmocka_unit_test(every_figure_of_the_article_is_the_version_of_its_day),
         cmocka_unit_test(every_version_has_a_source_and_every_model_an_end_or_a_present),
         cmocka_unit_test(retired_models_name_what_follows_them),
+        cmocka_unit_test(every_model_of_the_article_is_in_the_catalogue),
+        cmocka_unit_test(the_bundled_book_says_of_each_model_what_it_takes_and_gives),
         cmocka_unit_test(attributes_are_read_and_their_defaults_hold),
         cmocka_unit_test(a_book_knows_its_age),
         cmocka_unit_test(names_are_resolved_in_the_agreed_order),

@@ -33,26 +33,86 @@ static void print_curl(const struct place *p)
            p->ca[0] ? " --cacert " : "", p->ca, p->url);
 }
 
-static void print_openai(const struct place *p)
+/* For programs in Node.js and in Python, which have authorities of their own. */
+static void print_ca_lines(const struct place *p)
 {
-    printf("# any OpenAI SDK, and what is built on one\n");
-    print_key_line(p);
-    printf("export OPENAI_BASE_URL=%s/v1\nexport OPENAI_API_KEY=$TOLLGATE_KEY\n", p->url);
     if (p->ca[0])
         printf("export NODE_EXTRA_CA_CERTS=%s    # Node.js\nexport SSL_CERT_FILE=%s          # Python\n", p->ca, p->ca);
-    printf("# model: \"auto\" lets the policy decide; a route's or a model's name is taken as such\n");
+}
+
+#define MODELS "# model: \"auto\" lets the policy decide; a route's or a model's name is taken as such\n"
+
+static void print_openai(const struct place *p)
+{
+    printf("# any OpenAI SDK, and what is built on one: Chat Completions, Responses, Embeddings\n");
+    print_key_line(p);
+    printf("export OPENAI_BASE_URL=%s/v1\nexport OPENAI_API_KEY=$TOLLGATE_KEY\n", p->url);
+    print_ca_lines(p);
+    printf(MODELS);
+}
+
+/* Its SDKs and Claude Code put /v1/messages behind the base themselves. */
+static void print_anthropic(const struct place *p)
+{
+    printf("# any Anthropic SDK\n");
+    print_key_line(p);
+    printf("export ANTHROPIC_BASE_URL=%s\nexport ANTHROPIC_API_KEY=$TOLLGATE_KEY\n", p->url);
+    print_ca_lines(p);
+    printf(MODELS);
+}
+
+static void print_gemini(const struct place *p)
+{
+    printf("# any Google Gen AI SDK\n");
+    print_key_line(p);
+    printf("export GOOGLE_GEMINI_BASE_URL=%s\nexport GEMINI_API_KEY=$TOLLGATE_KEY\nunset GOOGLE_API_KEY    # it would win\n", p->url);
+    print_ca_lines(p);
+    printf(MODELS);
+}
+
+/* A set ANTHROPIC_API_KEY wins over the token. Its model list keeps only names that begin with claude: so the routes have such
+ * names too. Its small background calls ask for a haiku. */
+static void print_claude_code(const struct place *p)
+{
+    print_key_line(p);
+    printf("export ANTHROPIC_BASE_URL=%s\nexport ANTHROPIC_AUTH_TOKEN=$TOLLGATE_KEY\nexport ANTHROPIC_API_KEY=\n"
+           "export ANTHROPIC_MODEL=claude-auto\nexport ANTHROPIC_DEFAULT_HAIKU_MODEL=claude-auto\n"
+           "export CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY=1    # /model lists claude-auto and claude-<route>\n", p->url);
+    if (p->ca[0])
+        printf("export NODE_EXTRA_CA_CERTS=%s\n", p->ca);
+    printf("claude\n");
+}
+
+/* The ids openai, ollama and lmstudio are reserved there. */
+static void print_codex(const struct place *p)
+{
+    printf("# in ~/.codex/config.toml:\n"
+           "model = \"auto\"\nmodel_provider = \"tollgate\"\n\n"
+           "[model_providers.tollgate]\nname = \"tollgate\"\nbase_url = \"%s/v1\"\nenv_key = \"TOLLGATE_KEY\"\n"
+           "wire_api = \"responses\"\n\n"
+           "# and then in the shell:\n", p->url);
+    print_key_line(p);
+    if (p->ca[0])
+        printf("export SSL_CERT_FILE=%s\n", p->ca);
+    printf("codex\n");
 }
 
 static void print_langchain(const struct place *p)
 {
     print_openai(p);
-    printf("# LangChain (Python): ChatOpenAI(model=\"auto\")    (JavaScript): new ChatOpenAI({ model: \"auto\" })\n");
+    printf("export ANTHROPIC_BASE_URL=%s\nexport ANTHROPIC_API_KEY=$TOLLGATE_KEY\n"
+           "# Python: ChatOpenAI(model=\"auto\"), ChatAnthropic(model=\"auto\")\n"
+           "# JavaScript: new ChatOpenAI({ model: \"auto\" }), new ChatAnthropic({ model: \"auto\" })\n", p->url);
 }
 
+/* Google's provider has no variable for the address. */
 static void print_ai_sdk(const struct place *p)
 {
     print_openai(p);
-    printf("# AI SDK: createOpenAI().chat(\"auto\")\n");
+    printf("export ANTHROPIC_BASE_URL=%s/v1\nexport ANTHROPIC_API_KEY=$TOLLGATE_KEY\n"
+           "export GOOGLE_GENERATIVE_AI_API_KEY=$TOLLGATE_KEY\n"
+           "# openai(\"auto\") speaks Responses, openai.chat(\"auto\") Chat Completions; anthropic(\"auto\");\n"
+           "# createGoogleGenerativeAI({ baseURL: \"%s/v1beta\" })(\"auto\")\n", p->url, p->url);
 }
 
 static void print_cursor(const struct place *p)
@@ -68,28 +128,20 @@ static void print_cline(const struct place *p)
         printf("Start the editor with NODE_EXTRA_CA_CERTS=%s in its environment.\n", p->ca);
 }
 
-static void print_later(const struct place *p)
-{
-    printf("This client speaks a dialect that comes with a later version of tollgate. This one takes the OpenAI chat dialect\n"
-           "at %s/v1: curl, openai, langchain, ai-sdk, cursor, cline.\n", p->url);
-}
-
-#define CLIENTS "curl, openai, langchain, ai-sdk, cursor, cline"
+#define CLIENTS "claude-code, codex, cursor, cline, openai, anthropic, gemini, ai-sdk, langchain, curl"
 static const struct {
     const char *name;
     void (*print)(const struct place *p);
 } clients[] = {
-    { "curl", print_curl },          { "openai", print_openai },     { "langchain", print_langchain },
-    { "ai-sdk", print_ai_sdk },      { "cursor", print_cursor },     { "cline", print_cline },
-    { "claude-code", print_later },  { "codex", print_later },       { "anthropic", print_later },
-    { "gemini", print_later },
+    { "claude-code", print_claude_code }, { "codex", print_codex },         { "cursor", print_cursor }, { "cline", print_cline },
+    { "openai", print_openai },           { "anthropic", print_anthropic }, { "gemini", print_gemini }, { "ai-sdk", print_ai_sdk },
+    { "langchain", print_langchain },     { "curl", print_curl },
 };
 
 static const char help[] =
     "usage: tollgate connect [--config FILE] CLIENT\n\n"
     "Prints the lines that point CLIENT at this gateway. CLIENT is one of\n"
-    "  " CLIENTS "\n"
-    "and of a later version: claude-code, codex, anthropic, gemini.\n\n"
+    "  " CLIENTS "\n\n"
     "  --config FILE   the gateway's config (default: " CONFIG_FILE_DEFAULT ")\n";
 
 static bool find_place(const char *path, struct place *p)

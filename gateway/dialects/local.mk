@@ -44,6 +44,12 @@ gateway_dialects_test_openai_answer_SOURCES = gateway/dialects/test_openai_answe
 gateway_dialects_test_openai_answer_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_openai_answer_LDADD = $(DIALECT_TEST_LIBS)
 
+EXTRA_PROGRAMS += gateway/dialects/bench_openai
+gateway_dialects_bench_openai_SOURCES = gateway/dialects/bench_openai.c
+gateway_dialects_bench_openai_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+gateway_dialects_bench_openai_LDADD = libdialects.a libupstream.a libpolicy.a libpricing.a $(BASE_LIBS) $(PCRE2_LIBS)
+CLEANFILES += gateway/dialects/bench_openai
+
 # OpenAI Responses
 
 # Anthropic Messages

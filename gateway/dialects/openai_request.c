@@ -275,7 +275,7 @@ static bool take_content(struct parse *p, struct span content)
     if (jval_type(content) == JTYPE_STRING)
         return take_text(p, content, ITEM_TEXT, NULL);
     for (struct jiter it = jiter_begin(content); jiter_next(&it); i++) {
-        const size_t back = reading_enter(&p->r, ".content[%zu]", i);
+        const size_t back = reading_enter_list(&p->r, ".content", i);
 
         if (!take_part(p, it.value))
             return false;
@@ -324,7 +324,7 @@ static bool take_calls(struct parse *p, struct span calls)
     if (jval_type(calls) != JTYPE_ARRAY)
         return reading_want(&p->r, "tool_calls", "must be a list");
     for (struct jiter it = jiter_begin(calls); jiter_next(&it); i++) {
-        const size_t back = reading_enter(&p->r, ".tool_calls[%zu]", i);
+        const size_t back = reading_enter_list(&p->r, ".tool_calls", i);
 
         if (!take_call(p, it.value))
             return false;
@@ -489,7 +489,7 @@ static bool parse_messages(struct parse *p, struct span messages)
     if (jval_type(messages) != JTYPE_ARRAY)
         return reading_want(&p->r, "messages", "must be a list of messages");
     for (struct jiter it = jiter_begin(messages); jiter_next(&it); i++) {
-        const size_t back = reading_enter(&p->r, "messages[%zu]", i);
+        const size_t back = reading_enter_list(&p->r, "messages", i);
 
         if (!parse_message(p, it.value, &user_turns))
             return false;
@@ -504,17 +504,18 @@ static bool parse_messages(struct parse *p, struct span messages)
 
 /* ---- tools ---- */
 
-/* `in`: the member of the tool that holds it; "" for a bare function. */
-static bool parse_function(struct parse *p, struct span json, const char *in, bool custom, struct chat_tool *t)
+/* `in`: the member of the tool that is `body`; "" for a bare function. */
+static bool parse_function(struct parse *p, struct span json, const char *in, struct span body, bool custom, struct chat_tool *t)
 {
     static const char *const names[] = { "name", "description", "parameters", "strict", "format" };
-    const struct span body = in[0] ? jval_get(json, in) : json;
     struct span m[5];
     size_t back;
 
     if (jval_type(body) != JTYPE_OBJECT)
         return reading_want(&p->r, in, "must be an object");
-    back = reading_enter(&p->r, "%s%s", in[0] ? "." : "", in);
+    back = strlen(p->r.at);
+    if (in[0])
+        reading_enter(&p->r, ".%s", in);
     jval_members(body, names, 5, m);
     *t = (struct chat_tool){ .kind = custom ? TOOL_CUSTOM : TOOL_FUNCTION, .json = json };
     if (!reading_name(&p->r, "name", m[0], 256, &t->name))
@@ -536,20 +537,20 @@ static bool parse_function(struct parse *p, struct span json, const char *in, bo
 
 static bool parse_tool(struct parse *p, struct span tool, struct chat_tool *t)
 {
-    static const char *const names[] = { "type", "cache_control" };
-    struct span m[2], type;
+    static const char *const names[] = { "type", "cache_control", "function", "custom" };
+    struct span m[4], type;
     bool custom;
 
     if (jval_type(tool) != JTYPE_OBJECT)
         return reading_want(&p->r, "", "must be an object");
-    jval_members(tool, names, 2, m);
+    jval_members(tool, names, 4, m);
     type = jval_raw(m[0]);
     if (!type.p)
         return reading_want(&p->r, "type", "must be \"function\" or \"custom\"");
     p->chat->tool_bytes += tool.n;
     custom = jraw_is(type, "custom");
     if (custom || jraw_is(type, "function")) {
-        if (!parse_function(p, tool, custom ? "custom" : "function", custom, t))
+        if (!parse_function(p, tool, custom ? "custom" : "function", m[custom ? 3 : 2], custom, t))
             return false;
     } else {    /* a host's own tool: it passes, and offers no name to check calls by */
         *t = (struct chat_tool){ .kind = TOOL_SERVER, .json = tool };
@@ -565,28 +566,40 @@ static bool parse_tool(struct parse *p, struct span tool, struct chat_tool *t)
     return true;
 }
 
+static bool more_tools(struct parse *p, size_t *room)
+{
+    struct chat_tool *more = ARENA_ARRAY(p->arena, struct chat_tool, *room ? 4 * *room : 8);
+
+    if (!more)
+        return false;
+    if (*room)
+        memcpy(more, p->chat->tools, *room * sizeof *more);
+    p->chat->tools = more;
+    *room = *room ? 4 * *room : 8;
+    return true;
+}
+
 /* `functions` of 2023 are bare functions; they pass, and are known to the checks. */
 static bool parse_tools(struct parse *p, const char *field, struct span tools)
 {
-    size_t n = 0;
+    struct chat_tool *t;
+    size_t room = 0;
 
     if (reading_is_null(tools))
         return true;
     if (jval_type(tools) != JTYPE_ARRAY)
         return reading_want(&p->r, field, "must be a list");
-    for (struct jiter it = jiter_begin(tools); n <= TOOLS_MAX && jiter_next(&it);)
-        n++;
-    if (n > TOOLS_MAX)
-        return reading_want(&p->r, field, "must hold at most 128 tools");
-    p->chat->tools = ARENA_ARRAY(p->arena, struct chat_tool, n + 1);
-    if (!p->chat->tools)
-        return reading_no_memory(&p->r);
     p->chat->n_tools = 0;
     for (struct jiter it = jiter_begin(tools); jiter_next(&it);) {
-        struct chat_tool *t = &p->chat->tools[p->chat->n_tools];
-        const size_t back = reading_enter(&p->r, "%s[%zu]", field, p->chat->n_tools);
+        size_t back;
 
-        if (field[0] == 't' ? !parse_tool(p, it.value, t) : !parse_function(p, it.value, "", false, t))
+        if (p->chat->n_tools == TOOLS_MAX)
+            return reading_want(&p->r, field, "must hold at most 128 tools");
+        if (p->chat->n_tools == room && !more_tools(p, &room))
+            return reading_no_memory(&p->r);
+        back = reading_enter_list(&p->r, field, p->chat->n_tools);
+        t = &p->chat->tools[p->chat->n_tools];
+        if (field[0] == 't' ? !parse_tool(p, it.value, t) : !parse_function(p, it.value, "", it.value, false, t))
             return false;
         reading_leave(&p->r, back);
         p->chat->n_tools++;

@@ -19,6 +19,27 @@ size_t reading_enter(struct reading *r, const char *fmt, ...)
     return back;
 }
 
+size_t reading_enter_list(struct reading *r, const char *name, size_t i)
+{
+    const size_t back = strlen(r->at), n = strlen(name);
+    char digits[24];
+    size_t at = back, first = sizeof digits;
+
+    do
+        digits[--first] = (char)('0' + i % 10);
+    while (i /= 10);
+    if (back + n + sizeof digits + 3 > sizeof r->at)
+        return back;
+    memcpy(r->at + at, name, n);
+    at += n;
+    r->at[at++] = '[';
+    memcpy(r->at + at, digits + first, sizeof digits - first);
+    at += sizeof digits - first;
+    r->at[at++] = ']';
+    r->at[at] = '\0';
+    return back;
+}
+
 void reading_leave(struct reading *r, size_t back)
 {
     r->at[back] = '\0';

@@ -22,6 +22,8 @@ struct reading {
 
 /* Goes one step further: ("messages[%zu]", i), (".content[%zu]", j). Returns what reading_leave needs to come back. */
 size_t reading_enter(struct reading *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same for ("%s[%zu]", name, i), at a tenth of its price: there may be thousands. */
+size_t reading_enter_list(struct reading *r, const char *name, size_t i);
 void reading_leave(struct reading *r, size_t back);
 
 /* ---- faults; all return false ---- */

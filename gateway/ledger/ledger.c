@@ -20,8 +20,9 @@
  * Time: an open is committed at once, with all the opens that are queued by then, while few come. In a crowd (the last
  * commit found CROWD opens) the upstream's latency is used: an open may wait GATHER_US for its settlement, and is then
  * written with it, once instead of twice, and for company, since pages are written whole. An open that has its settlement
- * has an answer that waits: it is due after SETTLED_US, or with SETTLED_ENOUGH others. When the first piece of a stream
- * waits, ledger_hurry ends the gathering. A settlement that nobody waits for may linger for LINGER_MS: it touches three
+ * has an answer that waits: it is due with SETTLED_ENOUGH others, at the end of the worker's turn (ledger_hurry), or after
+ * SETTLED_US. When the first piece of a stream waits, all are due at once. The writer sleeps no longer than GATHER_US in a
+ * crowd, so that the first open need not wake it. A settlement that nobody waits for may linger for LINGER_MS: it touches three
  * times as many pages as an open, each of which a commit writes to the log whole.
  *
  * A failing disk: the commit is rolled back, its opens are told, its settlements go to `kept`; the ledger is unhealthy
@@ -98,7 +99,8 @@ struct ledger {
     struct node *young[YOUNG];     /* the opens of first attempts, chained by id */
     size_t settled, unsettled;     /* of those: with their settlement, without it */
     int64_t first_settled_us;      /* when the settled ones began to gather */
-    bool hurry;                    /* an answer waits for an open */
+    bool hurry_all, hurry_settled; /* ledger_hurry */
+    int64_t calm_us;               /* a crowd that has sent no open by then is none any more */
     size_t urgent;                 /* of the settlements: somebody waits */
     int64_t oldest_ms;             /* when the settlements began to gather, monotonic */
     size_t last_opens;             /* of the last commit */
@@ -456,9 +458,9 @@ static enum ledger_rc enqueue(struct ledger *l, struct node *n, struct ledger_po
     n->serial = l->stats.entries++;
     if (!settles(&n->e)) {
         add_open(l, n);
-        wake = l->opens.n == 1 || l->opens.n == OPENS_ENOUGH;
+        wake = (l->opens.n == 1 && l->last_opens < CROWD) || l->opens.n == OPENS_ENOUGH;
     } else if (settle_at_once(l, n)) {
-        wake = l->settled == 1 || l->settled == SETTLED_ENOUGH || l->unsettled == 0;
+        wake = l->settled == SETTLED_ENOUGH;
     } else {
         list_add(&l->settlements, n);
         l->urgent += port != NULL;
@@ -507,13 +509,13 @@ enum ledger_rc ledger_use_book(struct ledger *l, struct span book, char digest[6
     return n ? enqueue(l, n, NULL) : LEDGER_NOMEM;
 }
 
-void ledger_hurry(struct ledger *l)
+void ledger_hurry(struct ledger *l, bool all)
 {
-    bool wake;
+    bool *flag = all ? &l->hurry_all : &l->hurry_settled, wake;
 
     pthread_mutex_lock(&l->lock);
-    wake = !l->hurry && l->opens.n;
-    l->hurry = l->opens.n > 0;
+    wake = !*flag && (all ? l->opens.n : l->settled) > 0;
+    *flag |= wake;
     pthread_mutex_unlock(&l->lock);
     if (wake)
         pthread_cond_signal(&l->wake);
@@ -657,14 +659,14 @@ static bool settlements_due(const struct ledger *l, int64_t now)
 /* All opens are due: few come, many have gathered, the first has waited for long, or an answer waits. Locked. */
 static bool all_opens_due(const struct ledger *l, int64_t now_us)
 {
-    return l->opens.n && (l->stop || l->hurry || l->last_opens < CROWD || l->unsettled == 0 || l->opens.n >= OPENS_ENOUGH ||
+    return l->opens.n && (l->stop || l->hurry_all || l->last_opens < CROWD || l->opens.n >= OPENS_ENOUGH ||
                           now_us >= l->opens.head->queued_us + GATHER_US);
 }
 
 /* Those that have their settlement are. Locked. */
 static bool settled_due(const struct ledger *l, int64_t now_us)
 {
-    return l->settled >= SETTLED_ENOUGH || (l->settled && now_us >= l->first_settled_us + SETTLED_US);
+    return l->settled && (l->hurry_settled || l->settled >= SETTLED_ENOUGH || now_us >= l->first_settled_us + SETTLED_US);
 }
 
 /* Moves opens until the batch has `room`; not `all`: those that wait for their settlement stay. Locked. */
@@ -716,10 +718,12 @@ static struct list take_batch(struct ledger *l)
     if (due)
         take_settlements(l, &batch);
     take_opens(l, &batch, BATCH_MAX, all);
-    if (before > l->opens.n)
-        l->last_opens = before;
     l->first_settled_us = clock_mono_us();
-    l->hurry = false;
+    if (before > l->opens.n) {
+        l->last_opens = before;
+        l->calm_us = l->first_settled_us + GATHER_US;
+    }
+    l->hurry_all = l->hurry_settled = false;
     pthread_mutex_unlock(&l->lock);
     return batch;
 }
@@ -742,6 +746,10 @@ static bool wait_for_work(struct ledger *l)
 
         if (l->stop || all_opens_due(l, now_us) || settled_due(l, now_us) || settlements_due(l, now_us / 1000) || now_us >= until_us)
             break;
+        if (!l->opens.n && now_us >= l->calm_us)
+            l->last_opens = 0;
+        if (l->last_opens >= CROWD && l->calm_us > now_us && l->calm_us < until_us)
+            until_us = l->calm_us;    /* nobody wakes us for the first open of a crowd */
         if (l->opens.n && l->opens.head->queued_us + GATHER_US < until_us)
             until_us = l->opens.head->queued_us + GATHER_US;
         if (l->settled && l->first_settled_us + SETTLED_US < until_us)

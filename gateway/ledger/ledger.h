@@ -79,8 +79,9 @@ void ledger_close(struct ledger *l, int64_t grace_ms);
 enum ledger_rc ledger_submit(struct ledger *l, struct ledger_port *port, const struct ledger_entry *e)
     __attribute__((warn_unused_result));
 
-/* An answer waits for its OPEN: what is queued is committed without gathering more. Any thread. */
-void ledger_hurry(struct ledger *l);
+/* No gathering of more. `all`: an answer waits for an OPEN that has no settlement yet. Else: the worker has come to the
+ * end of a turn of its loop, settlements of which found their OPEN still waiting. Any thread. */
+void ledger_hurry(struct ledger *l, bool all);
 
 /* Keeps a price book (whole, by digest) before any row that names it; digest[65] is its SHA-256 in hex, for
  * row_price_version. Commits at the latest with the next entry submitted after it. */

@@ -1,7 +1,6 @@
 /* row.c - ids that carry their time, and the names of what stands in a row. Pure. */
 #include "gateway/ledger/row.h"
 
-#include <stdio.h>
 
 static const char base32[] = "0123456789abcdefghjkmnpqrstvwxyz";    /* Crockford's, lower case: sorts as its value */
 
@@ -47,9 +46,15 @@ bool row_id_time(struct span id, int64_t *at_ms)
 
 size_t row_price_version(const char *book, struct span from, char out[ROW_PRICE_VERSION_BYTES])
 {
-    int n = snprintf(out, ROW_PRICE_VERSION_BYTES, "%.16s@%.*s", book, SPAN_FMT(span_first(from, 40)));
+    const size_t digits = strnlen(book, 16);
+    const struct span since = span_first(from, 40);
 
-    return n < 0 ? 0 : (size_t)n;
+    memcpy(out, book, digits);
+    out[digits] = '@';
+    if (since.n)
+        memcpy(out + digits + 1, since.p, since.n);
+    out[digits + 1 + since.n] = '\0';
+    return digits + 1 + since.n;
 }
 
 const char *row_usage_source_name(enum row_usage_source s)

@@ -192,7 +192,7 @@ void reply_commit(struct request *r)
     r->committed = true;
     if (r->opens_pending > 0) {
         attempt_pause(&r->attempt, PAUSE_LEDGER);
-        ledger_hurry(r->worker->gw->ledger);
+        ledger_hurry(r->worker->gw->ledger, true);
     }
     reply_pump(r);
 }

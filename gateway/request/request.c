@@ -652,6 +652,7 @@ static void do_settle(struct request *r, const struct action *act, int closing_s
         count_add(r->worker, COUNT_ATTEMPTS_FAILED, 1);
     budget_settle(r->worker->gw->budgets, &r->hold, row.cost_nano);
     request = request_row(r, closing_status ? closing_status : 0);
+    worker_settles(r->worker);
     if (ledger_submit(r->worker->gw->ledger, NULL, &e) != LEDGER_OK)
         log_error("request %s: the row of attempt %u could not be queued; the next start closes it at its upper bound",
                   r->id, r->attempt_n);
@@ -826,6 +827,7 @@ static bool on_next_key(void *ctx, struct attempt *a)
     r->attempts++;
     count_add(r->worker, COUNT_ATTEMPTS, 1);
     count_add(r->worker, COUNT_ATTEMPTS_FAILED, 1);
+    worker_settles(r->worker);
     if (ledger_submit(r->worker->gw->ledger, NULL, &e) != LEDGER_OK)
         log_error("request %s: the row of a refused key could not be queued; the next start closes it at its upper bound", r->id);
     return true;

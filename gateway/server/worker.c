@@ -184,6 +184,20 @@ static void on_reader(evutil_socket_t fd, short what, void *arg)
     reader_port_drain(w->reader_port, on_trace, w);
 }
 
+static void on_settled(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *w = arg;
+
+    (void)fd;
+    (void)what;
+    ledger_hurry(w->gw->ledger, false);
+}
+
+void worker_settles(struct worker *w)
+{
+    event_active(w->settled_event, EV_TIMEOUT, 0);    /* nothing when it is active already */
+}
+
 /* ---- requests of this worker ---- */
 
 bool worker_slot_take(struct worker *w, struct request *r, uint32_t *slot)
@@ -341,7 +355,8 @@ bool worker_init(struct worker *w, struct gateway *gw, int index, struct problem
     w->reader_event = event_new(w->base, w->reader_fd, EV_READ | EV_PERSIST, on_reader, w);
     w->wake_event = event_new(w->base, w->wake_fd, EV_READ | EV_PERSIST, on_wake, w);
     w->dying_event = event_new(w->base, -1, 0, on_dying, w);
-    if (!w->port_event || !w->reader_event || !w->wake_event || !w->dying_event)
+    w->settled_event = event_new(w->base, -1, 0, on_settled, w);
+    if (!w->port_event || !w->reader_event || !w->wake_event || !w->dying_event || !w->settled_event)
         return false;
     event_add(w->port_event, NULL);
     event_add(w->reader_event, NULL);
@@ -378,6 +393,8 @@ void worker_free(struct worker *w)
         event_free(w->wake_event);
     if (w->dying_event)
         event_free(w->dying_event);
+    if (w->settled_event)
+        event_free(w->settled_event);
     if (w->wake_fd >= 0)
         close(w->wake_fd);
     if (w->base)

@@ -18,6 +18,8 @@ void worker_free(struct worker *w);
 uint64_t worker_ticket(struct worker *w, uint32_t slot);
 bool worker_slot_take(struct worker *w, struct request *r, uint32_t *slot);
 void worker_slot_give(struct worker *w, uint32_t slot);
+/* A settlement goes to the ledger: at the end of this turn it hears that there are no more. */
+void worker_settles(struct worker *w);
 /* Frees the request at the end of this turn. */
 void worker_bury(struct worker *w, struct request *r);
 uint64_t worker_random(struct worker *w);        /* not for secrets */

@@ -310,8 +310,11 @@ static struct span request_head(struct plain_call *c)
     buf_add(b, c->headers->text, c->headers->text_n);
     if (c->extra_n)
         buf_add(b, c->extra, c->extra_n);
-    if (c->method == FETCH_POST)
-        buf_printf(b, "Content-Length: %llu\r\n", (unsigned long long)c->body_total);
+    if (c->method == FETCH_POST) {
+        buf_add_str(b, "Content-Length: ");
+        buf_add_int(b, (int64_t)c->body_total);
+        buf_add(b, "\r\n", 2);
+    }
     buf_add(b, "\r\n", 2);
     return buf_span(b);
 }

@@ -111,8 +111,8 @@ static const struct row {
     { "grok-4.1-fast", { GROK, .thinking = THINKING_NONE } },
     { "grok-4.1-fast-non-reasoning", { GROK, .thinking = THINKING_NONE, .penalties = true, .stop = true } },
     { "grok-4-fast-non-reasoning", { GROK, .thinking = THINKING_NONE, .penalties = true, .stop = true } },
-    { "grok-4.3", { GROK, .thinking = THINKING_EFFORT, .thinking_off = true, .efforts = "none low medium high" } },
-    { "grok-4.5", { GROK, .thinking = THINKING_EFFORT, .thinking_off = true, .efforts = "none low medium high" } },
+    { "grok-4.3", { GROK, .thinking = THINKING_EFFORT, .thinking_off = true, .efforts = "none low medium high xhigh" } },
+    { "grok-4.5", { GROK, .thinking = THINKING_EFFORT, .efforts = "low medium high" } },
 
     { "mistral-", { MISTRAL, .thinking = THINKING_NONE } },
     { "mistral-small-2603", { MISTRAL, .thinking = THINKING_EFFORT, .thinking_off = true, .efforts = "none high" } },

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
+import tomllib
 import unittest
 import xml.etree.ElementTree
 from decimal import Decimal
@@ -397,8 +398,37 @@ class Connect(Shared):
             self.assertEqual((code, err), (0, ""))
             self.assertTrue(out.strip())
             self.assertNotIn(self.h.key, out)
-        for client in ("curl", "openai", "langchain", "ai-sdk", "cursor", "cline"):
-            self.assertIn("https://127.0.0.1:", self.h.run("connect", client)[1])
+            self.assertIn("https://127.0.0.1:", out)
+            self.assertIn(client, self.h.run("connect", "--help")[1])
+
+    def exports(self, client):
+        """What the lines for a client set in the shell, without comments."""
+        lines = self.h.run("connect", client)[1].split("\n")
+        return dict(line[len("export "):].split(" #")[0].strip().split("=", 1) for line in lines if line.startswith("export "))
+
+    def test_each_sdk_gets_the_base_url_that_it_puts_its_paths_behind(self):
+        url = "https://%s" % self.h.config["listen"][0]["address"]
+        for client, name, path in (("openai", "OPENAI_BASE_URL", "/v1"), ("langchain", "OPENAI_BASE_URL", "/v1"),
+                                   ("ai-sdk", "OPENAI_BASE_URL", "/v1"), ("anthropic", "ANTHROPIC_BASE_URL", ""),
+                                   ("langchain", "ANTHROPIC_BASE_URL", ""), ("ai-sdk", "ANTHROPIC_BASE_URL", "/v1"),
+                                   ("claude-code", "ANTHROPIC_BASE_URL", ""), ("gemini", "GOOGLE_GEMINI_BASE_URL", "")):
+            self.assertEqual(self.exports(client)[name], url + path, client)
+        self.assertIn('baseURL: "%s/v1beta"' % url, self.h.run("connect", "ai-sdk")[1])
+        for client in ("cursor", "cline"):
+            self.assertIn(url + "/v1;", self.h.run("connect", client)[1])
+
+    def test_claude_code_gets_the_key_as_a_token_alone_and_a_model_that_its_list_keeps(self):
+        env = self.exports("claude-code")
+        self.assertEqual((env["ANTHROPIC_AUTH_TOKEN"], env["ANTHROPIC_API_KEY"]), ("$TOLLGATE_KEY", ""))
+        self.assertTrue(env["ANTHROPIC_MODEL"].startswith("claude"))
+
+    def test_the_lines_for_codex_are_a_config_of_its_own(self):
+        out = self.h.run("connect", "codex")[1]
+        config = tomllib.loads(out[:out.index("# and then")])
+        provider = config["model_providers"][config["model_provider"]]
+        self.assertNotIn(config["model_provider"], ("openai", "ollama", "lmstudio"))
+        self.assertEqual((provider["wire_api"], provider["env_key"]), ("responses", "TOLLGATE_KEY"))
+        self.assertEqual(provider["base_url"], "https://%s/v1" % self.h.config["listen"][0]["address"])
 
     def test_the_lines_for_curl_work_as_they_stand(self):
         with House() as h:

@@ -57,6 +57,41 @@ class Guides(unittest.TestCase):
                 self.assertTrue(os.path.exists(os.path.join(SOURCE, os.path.dirname(page), link)), "%s: %s" % (page, link))
 
 
+class Providers(unittest.TestCase):
+    guide = read("docs/providers.md")
+
+    def told(self, heading, head):
+        return [w[0] for w, _ in table_after(self.guide, heading) if w and w[0] != head]
+
+    def test_every_quirk_trait_and_known_server_of_the_source_is_there_in_its_order(self):
+        quirks = re.findall(r'\{ "(\w+)", FIELD_', read("gateway/upstream/quirks.c"))
+        traits = re.findall(r'\{ "(\w+)", FIELD_', read("gateway/upstream/traits.c"))
+        self.assertEqual((len(quirks), len(traits)), (20, 13))
+        self.assertEqual(self.told("\n## Quirks", "quirk"), ["server", "models"] + quirks)
+        self.assertEqual([name for name in self.told("\n## Traits of models", "trait")], traits)
+        servers = re.findall(r'(?m)^    \{ "([a-z.-]+)", (?:NULL|"\w+"), ', read("gateway/upstream/quirks.c"))
+        known = self.guide.split("\nKnown by host or dialect", 1)[1].split("\n## ", 1)[0]
+        self.assertEqual(set(servers) - {"tollgate-engine"}, set(re.findall(r"`([^`]+)`", known)) & set(servers))
+
+    def test_the_words_of_each_quirk_and_trait_are_those_of_the_source(self):
+        for name in ("quirks", "traits"):
+            words = re.findall(r'\{ "(\w+)", FIELD_WORD, AT\(\w+\),\s+FIELD_WORDS\(([^)]+)\)', read("gateway/upstream/%s.c" % name))
+            self.assertTrue(words)
+            told = dict((w[0], re.findall(r"`?([\w]+)`?", cells[1])) for w, cells in table_after(self.guide, "\n## ", "\n## What a") if w)
+            for field, list_ in words:
+                self.assertEqual(told[field], re.findall(r'"(\w+)"', list_), field)
+
+    def test_the_examples_are_a_config_that_check_takes(self):
+        shown = re.findall(r"```json\n(.*?)```", self.guide, re.S)
+        with House(start=False) as h:
+            for text in shown:
+                text = text.strip()
+                providers = json.loads("{" + text + "}")
+                h.write("tollgate.json", dict(h.config, providers=dict(h.config["providers"], **providers.get("providers", providers))))
+                code, out, err = h.run("check")
+                self.assertEqual((code, [line for line in err.split("\n") if ": error: " in line]), (0, []), err)
+
+
 class Policies(unittest.TestCase):
     guide = read("docs/policies.md")
 
