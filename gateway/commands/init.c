@@ -177,7 +177,7 @@ static bool make_key(const struct init *in)
     accounts = accounts_open(path, true, &ps);
     problems_print(&ps, stderr);
     problems_free(&ps);
-    ok = accounts && accounts_key_create(accounts, SPAN_LIT("demo"), SPAN_LIT("first"), clock_wall_ms(), &info, text) ==
+    ok = accounts && accounts_key_create(accounts, SPAN_LIT("demo"), SPAN_LIT("first"), false, clock_wall_ms(), &info, text) ==
                          ACCOUNTS_OK;
     if (accounts && !ok)
         fprintf(stderr, "tollgate init: no key could be made: %s\n", accounts_error(accounts));

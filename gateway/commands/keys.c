@@ -11,7 +11,7 @@
 #include "gateway/server/digest.h"
 
 static const char help[] =
-    "usage: tollgate keys create --team TEAM --name NAME [--config FILE] [--format table|json]\n"
+    "usage: tollgate keys create --team TEAM --name NAME [--strict] [--config FILE] [--format table|json]\n"
     "       tollgate keys list [--team TEAM] [--config FILE] [--format table|csv|json]\n"
     "       tollgate keys revoke (--id ID | --team TEAM --name NAME) [--config FILE]\n"
     "       tollgate keys rotate (--id ID | --team TEAM --name NAME) [--config FILE] [--format table|json]\n"
@@ -23,6 +23,7 @@ static const char help[] =
     "  revoke    the key is refused from now on; its history stays\n"
     "  rotate    a new key in place of the old, which is refused from now on; id, budgets and history stay\n"
     "\n"
+    "  --strict        refuse what a translation between dialects would only warn of (x-tollgate-warning)\n"
     "  --config FILE   the gateway's config (default: " CONFIG_FILE_DEFAULT ")\n"
     "  --format F      table (for people; the default), json, or csv for list; the key itself is in `key:` or \"key\"\n"
     "\n"
@@ -32,6 +33,7 @@ static const char help[] =
 struct keys_options {
     const char *config;
     struct span id, team, name;
+    bool strict;
     enum table_format format;
 };
 
@@ -41,7 +43,8 @@ static int read_options(struct keys_options *k, int argc, char **argv)
     static const struct option options[] = {
         { "config", required_argument, NULL, 'c' }, { "id", required_argument, NULL, 'i' },
         { "team", required_argument, NULL, 't' },   { "name", required_argument, NULL, 'n' },
-        { "format", required_argument, NULL, 'F' }, { NULL, 0, NULL, 0 },
+        { "format", required_argument, NULL, 'F' }, { "strict", no_argument, NULL, 's' },
+        { NULL, 0, NULL, 0 },
     };
     int o;
 
@@ -60,6 +63,9 @@ static int read_options(struct keys_options *k, int argc, char **argv)
             break;
         case 'n':
             k->name = span_str(optarg);
+            break;
+        case 's':
+            k->strict = true;
             break;
         case 'F':
             if (!table_format_parse(span_str(optarg), &k->format))
@@ -114,7 +120,7 @@ static int create(struct accounts *a, const void *options)
     const struct keys_options *k = options;
     char text[KEY_TEXT_BYTES + 1];
     struct key_info info;
-    int rc = say(accounts_key_create(a, k->team, k->name, clock_wall_ms(), &info, text), a, k, &info);
+    int rc = say(accounts_key_create(a, k->team, k->name, k->strict, clock_wall_ms(), &info, text), a, k, &info);
 
     if (rc == 0)
         print_key(&info, text, k->format);
@@ -162,7 +168,7 @@ static void add_key(void *arg, const struct accounts_key *k)
     table_cell(t, span_str(k->info.team));
     table_cell(t, span_str(k->info.name));
     table_cell(t, span_str(k->info.id));
-    table_cell(t, k->revoked_ms ? SPAN_LIT("revoked") : SPAN_LIT("in use"));
+    table_cell(t, k->revoked_ms ? SPAN_LIT("revoked") : k->info.strict ? SPAN_LIT("in use, strict") : SPAN_LIT("in use"));
     add_time(t, k->created_ms);
     add_time(t, k->rotated_ms);
     add_time(t, k->revoked_ms);
@@ -202,7 +208,7 @@ static int check_options(const char *verb, const struct keys_options *k)
     bool named = k->team.n && k->name.n;
 
     if (strcmp(verb, "list") == 0)
-        return k->id.n || k->name.n ? cli_wrong("keys", "list takes --team alone") : 0;
+        return k->id.n || k->name.n || k->strict ? cli_wrong("keys", "list takes --team alone") : 0;
     if (strcmp(verb, "create") == 0) {
         if (k->format == TABLE_CSV)
             return cli_wrong("keys", "--format of create is table or json; list has csv");
@@ -213,6 +219,8 @@ static int check_options(const char *verb, const struct keys_options *k)
                              SPAN_FMT(key_name_ok(k->team) ? k->name : k->team));
         return 0;
     }
+    if (k->strict)
+        return cli_wrong("keys", "--strict is for create; a key is strict for life");
     if ((k->id.n != 0) == named || (k->id.n && (k->team.n || k->name.n)))
         return cli_wrong("keys", "%s needs either --id, or --team and --name", verb);
     return k->format == TABLE_CSV ? cli_wrong("keys", "--format of %s is table or json; list has csv", verb) : 0;

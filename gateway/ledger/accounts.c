@@ -127,7 +127,7 @@ static enum accounts_rc find(struct accounts *a, struct span id, struct span tea
 static enum accounts_rc insert_key(struct accounts *a, const struct key_info *info, const uint8_t digest[KEY_DIGEST_BYTES],
                                    int64_t now_ms)
 {
-    sqlite3_stmt *st = db_prepare(a->db, "INSERT INTO keys (id, team, name, digest, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+    sqlite3_stmt *st = db_prepare(a->db, "INSERT INTO keys (id, team, name, digest, created_ms, strict) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                                   NULL);
 
     if (st) {
@@ -136,11 +136,12 @@ static enum accounts_rc insert_key(struct accounts *a, const struct key_info *in
         db_bind_str(st, 3, info->name);
         sqlite3_bind_blob(st, 4, digest, KEY_DIGEST_BYTES, SQLITE_STATIC);
         sqlite3_bind_int64(st, 5, now_ms);
+        sqlite3_bind_int(st, 6, info->strict);
     }
     return finish(a, st);
 }
 
-enum accounts_rc accounts_key_create(struct accounts *a, struct span team, struct span name, int64_t now_ms,
+enum accounts_rc accounts_key_create(struct accounts *a, struct span team, struct span name, bool strict, int64_t now_ms,
                                      struct key_info *info, char text[KEY_TEXT_BYTES + 1])
 {
     uint8_t digest[KEY_DIGEST_BYTES], random[9];
@@ -158,6 +159,7 @@ enum accounts_rc accounts_key_create(struct accounts *a, struct span team, struc
     if (rc == ACCOUNTS_FAILED)
         return end(a, rc);
     key_make_id(random, info->id);
+    info->strict = strict;
     copy_name(info->team, sizeof info->team, team);
     copy_name(info->name, sizeof info->name, name);
     rc = add_team(a, team, now_ms);
@@ -213,7 +215,7 @@ enum accounts_rc accounts_key_rotate(struct accounts *a, struct span id, struct 
 bool accounts_keys_each(struct accounts *a, struct span team, void (*each)(void *arg, const struct accounts_key *k),
                         void *arg)
 {
-    sqlite3_stmt *st = db_prepare(a->db, "SELECT id, team, name, created_ms, rotated_ms, revoked_ms FROM keys"
+    sqlite3_stmt *st = db_prepare(a->db, "SELECT id, team, name, created_ms, rotated_ms, revoked_ms, strict FROM keys"
                                   " WHERE ?1 = '' OR team = ?1 ORDER BY revoked_ms IS NOT NULL, team, name, revoked_ms", NULL);
     int step = SQLITE_ERROR;
 
@@ -226,6 +228,7 @@ bool accounts_keys_each(struct accounts *a, struct span team, void (*each)(void 
         db_column_copy(st, 0, k.info.id, sizeof k.info.id);
         db_column_copy(st, 1, k.info.team, sizeof k.info.team);
         db_column_copy(st, 2, k.info.name, sizeof k.info.name);
+        k.info.strict = sqlite3_column_int(st, 6);
         each(arg, &k);
     }
     if (step != SQLITE_DONE)

@@ -24,7 +24,7 @@ enum accounts_rc {
 const char *accounts_error(struct accounts *a);
 
 /* The key's text is handed out once, here: accounts_key_create fills `text`, stores its digest, and forgets it. */
-enum accounts_rc accounts_key_create(struct accounts *a, struct span team, struct span name, int64_t now_ms,
+enum accounts_rc accounts_key_create(struct accounts *a, struct span team, struct span name, bool strict, int64_t now_ms,
                                      struct key_info *info, char text[KEY_TEXT_BYTES + 1]);
 /* By id, or by team and name (then the one in use). *info is filled in on OK, EXISTS and REVOKED. */
 enum accounts_rc accounts_key_revoke(struct accounts *a, struct span id, struct span team, struct span name,

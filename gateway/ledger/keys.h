@@ -28,6 +28,7 @@ struct key_info {
     char id[KEY_ID_BYTES + 1];
     char team[KEY_NAME_BYTES + 1];
     char name[KEY_NAME_BYTES + 1];
+    bool strict;               /* what a translation would only warn of is refused */
 };
 
 struct key_row {

@@ -26,7 +26,7 @@ LEDGER_SQL = $(sort $(wildcard $(srcdir)/schemas/ledger-*.sql))
 schemas/ledger_bundled.c: $(LEDGER_SQL) schemas/bundle.sh
 	$(AM_V_GEN)mkdir -p schemas && BUNDLE_TABLE=bundled_ledger_sql sh $(srcdir)/schemas/bundle.sh $(LEDGER_SQL) > $@.tmp && mv $@.tmp $@
 CLEANFILES += schemas/ledger_bundled.c
-EXTRA_DIST += schemas/ledger-001.sql
+EXTRA_DIST += schemas/ledger-001.sql schemas/ledger-002.sql
 
 check_PROGRAMS += gateway/ledger/bench_ledger
 gateway_ledger_bench_ledger_SOURCES = gateway/ledger/bench_ledger.c

@@ -641,7 +641,7 @@ static bool array_grow(void **array, size_t n, size_t size)
 
 bool store_load_keys(struct store *s, struct keys *keys)
 {
-    sqlite3_stmt *st = db_prepare(s->db, "SELECT id, team, name, digest, revoked_ms IS NOT NULL FROM keys", NULL);
+    sqlite3_stmt *st = db_prepare(s->db, "SELECT id, team, name, digest, revoked_ms IS NOT NULL, strict FROM keys", NULL);
     struct key_row *rows = NULL;
     size_t n = 0;
     bool ok = st != NULL;
@@ -659,6 +659,7 @@ bool store_load_keys(struct store *s, struct keys *keys)
         db_column_copy(st, 2, k->info.name, sizeof k->info.name);
         memcpy(k->digest, sqlite3_column_blob(st, 3), KEY_DIGEST_BYTES);
         k->revoked = sqlite3_column_int(st, 4);
+        k->info.strict = sqlite3_column_int(st, 5);
     }
     ok = ok && step == SQLITE_DONE && keys_publish(keys, rows, n);
     sqlite3_finalize(st);

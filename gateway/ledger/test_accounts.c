@@ -19,7 +19,7 @@ static struct accounts *open_accounts(const struct fixture *f)
 static enum accounts_rc make_key(struct fixture *f, struct accounts *a, const char *team, const char *name, struct key_info *info,
                                  char text[KEY_TEXT_BYTES + 1])
 {
-    return accounts_key_create(a, span_str(team), span_str(name), f->now_ms, info, text);
+    return accounts_key_create(a, span_str(team), span_str(name), false, f->now_ms, info, text);
 }
 
 /* What AUTH would say, from the file. */

@@ -444,7 +444,7 @@ static void a_change_by_a_command_is_heeded_within_a_second(void **state)
     fixture_open(f);
     a = accounts_open(f->path, false, &ps);
     assert_non_null(a);
-    assert_int_equal(accounts_key_create(a, SPAN_LIT("search"), SPAN_LIT("ci"), f->now_ms, &info, text), ACCOUNTS_OK);
+    assert_int_equal(accounts_key_create(a, SPAN_LIT("search"), SPAN_LIT("ci"), false, f->now_ms, &info, text), ACCOUNTS_OK);
     assert_int_equal(accounts_budget_set(a, "team:search", BUDGET_DAY, 5, f->now_ms), ACCOUNTS_OK);
     until = clock_mono_ms() + 1000;
     while (keys_find(f->keys, span_str(text), &found) != KEY_OK || budgets_list(f->budgets, f->now_ms, &b, 1) != 1) {

@@ -117,8 +117,10 @@ static bool read_strict(struct request *r)
 {
     const struct span v = http1_get(r->head, "x-tollgate-strict");
 
-    r->strict = v.p && span_eq_nocase(v, SPAN_LIT("true"));
-    return !v.p || r->strict || span_eq_nocase(v, SPAN_LIT("false")) ||
+    const bool on = v.p && span_eq_nocase(v, SPAN_LIT("true"));
+
+    r->strict = on || r->key.strict;
+    return !v.p || on || span_eq_nocase(v, SPAN_LIT("false")) ||
            fault_bad(&r->fault, "invalid_value", "x-tollgate-strict", "Invalid header 'x-tollgate-strict': must be true or false.");
 }
 
