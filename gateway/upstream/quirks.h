@@ -49,7 +49,8 @@ struct traits {
     enum thinking_style thinking;
     bool thinking_off;        /* thinking can be switched off */
     char efforts[64];         /* words or levels that it knows, "low medium high"; "": those of the dialect */
-    int64_t budget_least, budget_most;    /* THINKING_BUDGET; 0: not said */
+    int64_t budget_least, budget_most;    /* THINKING_BUDGET, and ADAPTIVE where a budget is taken too (Claude 4.6);
+                                           * 0: not said */
     bool sampling;            /* takes temperature, top_p, top_k */
     bool penalties;           /* takes presence and frequency penalties, logit_bias */
     bool stop;                /* takes stop sequences */
