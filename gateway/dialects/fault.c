@@ -40,7 +40,7 @@ static size_t sequence(struct span s)
 
 /* A message may quote a provider or the caller: any bytes. Our own JSON stays UTF-8; a sequence that the end of our room
  * cut goes. */
-static void add_text(struct buf *out, const char *text)
+void fault_add_text(struct buf *out, const char *text)
 {
     struct buf clean;
 
@@ -60,7 +60,7 @@ static void add_text(struct buf *out, const char *text)
 static void add_or_null(struct buf *out, const char *text)
 {
     if (text && text[0])
-        add_text(out, text);
+        fault_add_text(out, text);
     else
         buf_add_str(out, "null");
 }
@@ -68,7 +68,7 @@ static void add_or_null(struct buf *out, const char *text)
 void fault_render_openai(const struct fault *f, struct buf *out)
 {
     buf_add_str(out, "{\"error\":{\"message\":");
-    add_text(out, f->message);
+    fault_add_text(out, f->message);
     buf_add_str(out, ",\"type\":");
     add_or_null(out, f->type);
     buf_add_str(out, ",\"param\":");

@@ -22,6 +22,8 @@ bool fault_set(struct fault *f, int status, const char *type, const char *code, 
 /* 400 invalid_request_error. */
 #define fault_bad(f, code, param, ...) fault_set((f), 400, "invalid_request_error", (code), (param), __VA_ARGS__)
 
+/* As a JSON string: what is no UTF-8 in it becomes U+FFFD. */
+void fault_add_text(struct buf *out, const char *text);
 /* {"error":{"message","type","param","code"}} */
 void fault_render_openai(const struct fault *f, struct buf *out);
 

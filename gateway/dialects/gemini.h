@@ -6,8 +6,9 @@
  * body is the end. read_event sets draft.ended with the finish reason (or a blocked prompt), but later chunks may still bring
  * usage and signatures: read on until the body ends; a body that ends without it was cut.
  *
- * Files: gemini_request.c reads a caller's body, gemini_body.c and gemini_turns.c write a provider's, gemini_answer.c reads a
- * provider's answer, gemini_reply.c writes a caller's, gemini_pages.c the small documents. */
+ * Files: gemini_request.c, _contents.c, _tools.c and _schema.c read a caller's body; gemini_body.c, _turns.c and _config.c write
+ * a provider's; gemini_answer.c reads a provider's answer, gemini_reply.c writes a caller's; gemini_error.c has the errors of
+ * both, gemini_pages.c the small documents, gemini.c the table. */
 #ifndef TOLLGATE_GATEWAY_GEMINI_H
 #define TOLLGATE_GATEWAY_GEMINI_H
 

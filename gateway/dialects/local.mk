@@ -55,3 +55,25 @@ CLEANFILES += gateway/dialects/bench_openai
 # Anthropic Messages
 
 # Gemini
+libdialects_a_SOURCES += \
+	gateway/dialects/gemini.c gateway/dialects/gemini.h \
+	gateway/dialects/gemini_answer.c \
+	gateway/dialects/gemini_body.c \
+	gateway/dialects/gemini_config.c \
+	gateway/dialects/gemini_contents.c \
+	gateway/dialects/gemini_error.c \
+	gateway/dialects/gemini_pages.c \
+	gateway/dialects/gemini_read.c gateway/dialects/gemini_read.h \
+	gateway/dialects/gemini_reply.c \
+	gateway/dialects/gemini_request.c \
+	gateway/dialects/gemini_schema.c \
+	gateway/dialects/gemini_table.h \
+	gateway/dialects/gemini_tools.c \
+	gateway/dialects/gemini_turns.c gateway/dialects/gemini_write.h
+
+GEMINI_TESTS = gateway/dialects/test_gemini_request
+check_PROGRAMS += $(GEMINI_TESTS)
+TESTS += $(GEMINI_TESTS)
+gateway_dialects_test_gemini_request_SOURCES = gateway/dialects/test_gemini_request.c gateway/dialects/test_gemini.h
+gateway_dialects_test_gemini_request_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_gemini_request_LDADD = $(DIALECT_TEST_LIBS)

@@ -39,7 +39,9 @@ static const struct row rows[] = {
       " \"reasoning_must_return\": \"tool_turns\", \"error_shape\": \"google\"}" },
     { "deepseek", "deepseek", "deepseek.com",
       "{\"family\": \"deepseek\", \"supports_json_schema\": false, \"supports_parallel\": false,"
-      " \"reasoning_must_return\": \"tool_turns\", \"down_statuses\": [402], \"keepalive\": \"both\"}" },
+      " \"reasoning_must_return\": \"tool_turns\", \"down_statuses\": [402], \"keepalive\": \"both\","
+      " \"lacks\": \"n seed logit_bias service_tier store metadata prediction moderation modalities audio web_search_options"
+      " verbosity custom functions function_call\"}" },
     { "openai", NULL, "openai.com",
       "{\"base_path\": \"/v1\", \"family\": \"openai\", \"responses\": true, \"max_tokens_field\": \"max_completion_tokens\","
       " \"developer_role\": true, \"reasoning_field\": \"none\"}" },
@@ -49,6 +51,9 @@ static const struct row rows[] = {
     { "mistral", NULL, "mistral.ai",
       "{\"base_path\": \"/v1\", \"seed_field\": \"random_seed\", \"stream_usage\": \"always\", \"reasoning_field\": \"blocks\","
       " \"tool_id_rule\": \"nine_alnum\", \"tool_choice_required_word\": \"any\", \"unknown_fields\": \"rejected\","
+      " \"knows\": \"random_seed safe_prompt prompt_mode prediction parallel_tool_calls reasoning_effort guardrails metadata"
+      " prompt_cache_key\","
+      " \"lacks\": \"custom web_search_options modalities audio functions function_call logit_bias logprobs\","
       " \"error_shape\": \"detail\"}" },
     { "xai", NULL, "x.ai",
       "{\"base_path\": \"/v1\", \"responses\": true, \"reasoning_in_output_count\": false, \"error_shape\": \"code_error\"}" },
@@ -111,6 +116,8 @@ static const struct field fields[] = {
     { "tool_id_rule", FIELD_WORD, AT(tool_id_rule), FIELD_WORDS("any", "nine_alnum") },
     { "tool_choice_required_word", FIELD_TEXT, AT(tool_choice_required_word), NULL },
     { "unknown_fields", FIELD_WORD, AT(unknown_fields), FIELD_WORDS("ignored", "rejected") },
+    { "lacks", FIELD_TEXT, AT(lacks), NULL },
+    { "knows", FIELD_TEXT, AT(knows), NULL },
     { "error_shape", FIELD_WORD, AT(error_shape),
       FIELD_WORDS("openai", "flat", "code_error", "detail", "anthropic", "google") },
     { "down_statuses", FIELD_STATUSES, AT(down_statuses), NULL },

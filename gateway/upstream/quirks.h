@@ -49,7 +49,8 @@ struct traits {
     enum thinking_style thinking;
     bool thinking_off;        /* thinking can be switched off */
     char efforts[64];         /* words or levels that it knows, "low medium high"; "": those of the dialect */
-    int64_t budget_least, budget_most;    /* THINKING_BUDGET; 0: not said */
+    int64_t budget_least, budget_most;    /* THINKING_BUDGET, and ADAPTIVE where a budget is taken too (Claude 4.6);
+                                           * 0: not said */
     bool sampling;            /* takes temperature, top_p, top_k */
     bool penalties;           /* takes presence and frequency penalties, logit_bias */
     bool stop;                /* takes stop sequences */
@@ -79,6 +80,10 @@ struct quirks {
     enum quirk_tool_ids tool_id_rule;              /* any | nine_alnum */
     char tool_choice_required_word[16];            /* "required", Mistral "any" */
     enum quirk_unknown unknown_fields;             /* ignored | rejected */
+    char lacks[192];                               /* members of a Chat request that it does not take, and "custom" for custom
+                                                    * tools, blanks between: what tunes is dropped with a warning, the rest
+                                                    * refused ("n": above 1) */
+    char knows[192];                               /* with unknown_fields rejected: members it takes beside those that all do */
     enum quirk_error_shape error_shape;            /* openai | flat | code_error | detail | anthropic | google */
     int down_statuses[QUIRK_DOWN_STATUSES_MAX];    /* beyond 401 and 403: our account's fault; 0 ends the list */
     enum quirk_keepalive keepalive;                /* none | comment | blank | both: what may come before the answer */

@@ -259,7 +259,7 @@ static void budgets_have_their_makers_bounds(void **state)
 {
     static const struct { const char *model; int64_t least, most; } rows[] = {
         { "gemini-2.5-pro", 128, 32768 }, { "gemini-2.5-flash", 0, 24576 }, { "gemini-2.5-flash-lite", 512, 24576 },
-        { "claude-sonnet-4-5", 1024, 0 },
+        { "claude-sonnet-4-5", 1024, 0 }, { "claude-opus-4-6", 1024, 0 }, { "claude-opus-4-7", 0, 0 },
     };
 
     (void)state;

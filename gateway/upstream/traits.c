@@ -20,12 +20,12 @@
 #define GPT_TALKS  .thinking = THINKING_NONE, .sampling = true, .penalties = true, .stop = true, .forced_tools = true, \
                    .url_media = true
 
-/* Claude: no penalties at all. While it thinks a tool choice is auto or none. */
+/* Claude: no penalties at all. While it thinks a tool choice is auto or none. 4.6 takes efforts and budgets alike. */
 #define CLAUDE         .stop = true, .url_media = true
 #define CLAUDE_NEWEST  CLAUDE, .thinking = THINKING_ADAPTIVE, .thinking_off = true, .efforts = "low medium high xhigh max", \
                        .schema = true
 #define CLAUDE_4_6     CLAUDE, .thinking = THINKING_ADAPTIVE, .thinking_off = true, .efforts = "low medium high max", \
-                       .schema = true, .sampling = true
+                       .budget_least = 1024, .schema = true, .sampling = true
 #define CLAUDE_BUDGET  CLAUDE, .thinking = THINKING_BUDGET, .thinking_off = true, .budget_least = 1024, .sampling = true, \
                        .prefill = true
 

@@ -66,7 +66,7 @@ class Providers(unittest.TestCase):
     def test_every_quirk_trait_and_known_server_of_the_source_is_there_in_its_order(self):
         quirks = re.findall(r'\{ "(\w+)", FIELD_', read("gateway/upstream/quirks.c"))
         traits = re.findall(r'\{ "(\w+)", FIELD_', read("gateway/upstream/traits.c"))
-        self.assertEqual((len(quirks), len(traits)), (20, 13))
+        self.assertTrue(len(quirks) > 15 and len(traits) > 10, "the tables in the source are not found")
         self.assertEqual(self.told("\n## Quirks", "quirk"), ["server", "models"] + quirks)
         self.assertEqual([name for name in self.told("\n## Traits of models", "trait")], traits)
         servers = re.findall(r'(?m)^    \{ "([a-z.-]+)", (?:NULL|"\w+"), ', read("gateway/upstream/quirks.c"))
