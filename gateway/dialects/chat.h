@@ -117,6 +117,7 @@ enum tool_kind {
 struct chat_tool {
     enum tool_kind kind;
     struct span name;          /* SERVER: its type */
+    struct span space, bare;   /* Responses: a function of a namespace, whose name above is both of them in one; else SPAN_NONE */
     struct span description_raw;
     struct span schema_json;   /* of the arguments; SPAN_NONE: it takes none */
     enum tri strict;

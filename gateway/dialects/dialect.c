@@ -4,11 +4,13 @@
 #include <stdio.h>
 
 #include "gateway/dialects/openai.h"
+#include "gateway/dialects/responses.h"
 
 const struct dialect *dialect_get(enum dialect_id id)
 {
     static const struct dialect *const all[DIALECTS] = {
         [DIALECT_CHAT] = &openai_dialect,
+        [DIALECT_RESPONSES] = &responses_dialect,
     };
 
     return all[id];

@@ -5,6 +5,7 @@ libdialects_a_SOURCES = \
 	gateway/dialects/dialect.c gateway/dialects/dialect.h \
 	gateway/dialects/draft.c gateway/dialects/draft.h \
 	gateway/dialects/edits.c gateway/dialects/edits.h \
+	gateway/dialects/effort.c gateway/dialects/effort.h \
 	gateway/dialects/fault.c gateway/dialects/fault.h \
 	gateway/dialects/reading.c gateway/dialects/reading.h \
 	gateway/dialects/sse.c gateway/dialects/sse.h \
@@ -51,6 +52,15 @@ gateway_dialects_bench_openai_LDADD = libdialects.a libupstream.a libpolicy.a li
 CLEANFILES += gateway/dialects/bench_openai
 
 # OpenAI Responses
+libdialects_a_SOURCES += \
+	gateway/dialects/responses.c gateway/dialects/responses.h gateway/dialects/responses_parts.h \
+	gateway/dialects/responses_answer.c \
+	gateway/dialects/responses_body.c \
+	gateway/dialects/responses_items.c \
+	gateway/dialects/responses_object.c \
+	gateway/dialects/responses_reply.c \
+	gateway/dialects/responses_request.c \
+	gateway/dialects/responses_tools.c
 
 # Anthropic Messages
 
