@@ -247,6 +247,23 @@ static void begin_chat(struct request *r)
     }
 }
 
+/* "claude-auto" and "claude-<route>": Anthropic's clients keep only names that begin so, and the list offers them
+ * (DESIGN section 4). A model of that very name goes before: it is in the price book. */
+static struct span route_behind(const struct request *r, struct span model)
+{
+    const struct span claude = SPAN_LIT("claude-"), rest = span_skip(model, claude.n);
+    const struct policy *p = r->snapshot->policy;
+
+    if (r->dialect->id != DIALECT_ANTHROPIC || !span_starts(model, claude))
+        return model;
+    if (span_is(rest, "auto"))
+        return rest;
+    for (size_t i = 0; i < p->n_routes; i++)
+        if (span_eq(rest, p->routes[i].name))
+            return rest;
+    return model;
+}
+
 bool facts_read_body(struct request *r)
 {
     struct features *f = &r->features;
@@ -258,7 +275,9 @@ bool facts_read_body(struct request *r)
     f->n_headers = r->head->n_headers;
     f->tags = r->tags;
     f->n_tags = r->n_tags;
-    return facts_parse(r->dialect, &r->arena, &r->chat, f, &r->fault) &&
-           (thinking_restore(r->worker->gw->thinking, span_str(r->key.id), &r->chat, &r->arena, r->at_ms) ||
-            fault_set(&r->fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory."));
+    if (!facts_parse(r->dialect, &r->arena, &r->chat, f, &r->fault))
+        return false;
+    f->model = route_behind(r, f->model);
+    return thinking_restore(r->worker->gw->thinking, span_str(r->key.id), &r->chat, &r->arena, r->at_ms) ||
+           fault_set(&r->fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory.");
 }

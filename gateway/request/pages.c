@@ -1,6 +1,8 @@
 /* pages.c - small documents, built when asked for. */
 #include "gateway/request/pages.h"
 
+#include "base/jwrite.h"
+#include "gateway/dialects/gemini.h"
 #include "gateway/request/facts.h"
 #include "gateway/request/reply.h"
 #include "gateway/server/worker.h"
@@ -20,60 +22,123 @@ static void ready(struct request *r)
         reply_document(r, 200, "application/json", SPAN_LIT("{\"ready\":true}\n"));
 }
 
-/* ---- models: "auto", the routes, and what can be called (openai-chat section 10) ---- */
+/* ---- models: "auto", the routes, and what can be called, in the list form of the caller's dialect ---- */
 
-static void add_model(struct buf *b, struct span prefix, struct span name, struct span owner, int64_t created_s)
+struct listed {
+    struct span id, owner;
+    int64_t created_s, context, max_output;
+};
+
+struct list {
+    struct listed *models;
+    size_t n, room;
+    struct arena *arena;
+    struct span only;          /* SPAN_NONE: all */
+    const char *prefix;        /* of routes: Anthropic's clients keep only names that begin with claude (DESIGN section 4) */
+};
+
+static void list_add(struct list *l, struct span id, struct listed m)
 {
-    if (b->n && b->p[b->n - 1] == '}')
-        buf_add_char(b, ',');
-    buf_add_str(b, "{\"id\":");
-    if (prefix.n) {
-        struct buf id;
-
-        buf_init(&id, 4096);
-        buf_add_span(&id, prefix);
-        buf_add_char(&id, '/');
-        buf_add_span(&id, name);
-        buf_add_json(b, buf_span(&id));
-        buf_free(&id);
-    } else {
-        buf_add_json(b, name);
-    }
-    buf_printf(b, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":", (long long)created_s);
-    buf_add_json(b, owner);
-    buf_add_char(b, '}');
+    if (l->n == l->room || (l->only.p && !span_eq(id, l->only)) || !id.p)
+        return;
+    m.id = id;
+    l->models[l->n++] = m;
 }
 
-/* Adds all models, or only the one named `only`. True when something was added. */
-static bool add_models(const struct snapshot *s, struct span only, struct buf *b)
+static void list_route(struct list *l, struct span name)
 {
-    const struct span own = SPAN_LIT("tollgate"), none = SPAN_LIT("");
-    const size_t before = b->n;
+    const struct listed m = { .owner = SPAN_LIT("tollgate") };
 
-    if (!only.p || span_is(only, "auto"))
-        add_model(b, none, SPAN_LIT("auto"), own, 0);
+    list_add(l, name, m);
+    if (l->prefix[0])
+        list_add(l, arena_printf(l->arena, "%s%.*s", l->prefix, SPAN_FMT(name)), m);
+}
+
+static void list_models(struct list *l, const struct snapshot *s)
+{
+    list_route(l, SPAN_LIT("auto"));
     for (size_t i = 0; i < s->policy->n_routes; i++)
-        if (!only.p || span_eq(only, s->policy->routes[i].name))
-            add_model(b, none, s->policy->routes[i].name, own, 0);
+        list_route(l, s->policy->routes[i].name);
     for (size_t i = 0; i < s->n_models; i++) {
         const struct book_model *m = s->view[i].model;
+        const struct listed one = { .owner = m->provider, .created_s = m->versions[0].from_ms / 1000, .context = m->context,
+                                    .max_output = m->max_output };
 
-        if (s->view[i].on && (!only.p || span_eq(only, m->key) || span_eq(only, m->name)))
-            add_model(b, m->provider, m->name, m->provider, m->versions[0].from_ms / 1000);
-        if (only.p && b->n > before)
-            break;
+        if (!s->view[i].on)
+            continue;
+        list_add(l, m->key, one);
+        if (l->only.p && l->n == 0)    /* asked for by its bare name */
+            list_add(l, m->name, one);
     }
-    return b->n > before;
+}
+
+static bool list_make(struct request *r, struct span only, struct list *l)
+{
+    const struct snapshot *s = r->snapshot;
+
+    *l = (struct list){ .arena = &r->arena, .only = only, .prefix = r->dialect->id == DIALECT_ANTHROPIC ? "claude-" : "" };
+    l->room = 2 * (s->policy->n_routes + 1) + s->n_models;
+    l->models = ARENA_ARRAY(&r->arena, struct listed, l->room);
+    if (!l->models)
+        return false;
+    list_models(l, s);
+    return true;
+}
+
+static void write_openai_model(const struct listed *m, struct buf *b)
+{
+    jw_object(b, NULL);
+    jw_string(b, "id", m->id);
+    jw_string(b, "object", SPAN_LIT("model"));
+    jw_int(b, "created", m->created_s);
+    jw_string(b, "owned_by", m->owner);
+    jw_close(b, '}');
+}
+
+static void write_openai(const struct list *l, bool one, struct buf *b)
+{
+    if (one) {
+        write_openai_model(&l->models[0], b);
+        return;
+    }
+    jw_object(b, NULL);
+    jw_string(b, "object", SPAN_LIT("list"));
+    jw_array(b, "data");
+    for (size_t i = 0; i < l->n; i++)
+        write_openai_model(&l->models[i], b);
+    jw_close(b, ']');
+    jw_close(b, '}');
+}
+
+static void write_gemini(struct request *r, const struct list *l, bool one, struct buf *b)
+{
+    struct gemini_model *models = ARENA_ARRAY(&r->arena, struct gemini_model, l->n + 1);
+
+    for (size_t i = 0; models && i < l->n; i++)
+        models[i] = (struct gemini_model){ .name = l->models[i].id, .context = l->models[i].context,
+                                           .max_output = l->models[i].max_output };
+    if (models && one)
+        gemini_write_model(&models[0], b);
+    else if (models)
+        gemini_write_models(models, l->n, b);
+}
+
+static void write_list(struct request *r, const struct list *l, bool one, struct buf *b)
+{
+    switch (r->dialect->id) {
+    case DIALECT_GEMINI: write_gemini(r, l, one, b); break;
+    default: write_openai(l, one, b); break;
+    }
 }
 
 static void models(struct request *r)
 {
+    struct list l;
     struct buf b;
 
     buf_init(&b, PAGE_BYTES_MAX);
-    buf_add_str(&b, "{\"object\":\"list\",\"data\":[");
-    add_models(r->snapshot, SPAN_NONE, &b);
-    buf_add_str(&b, "]}");
+    if (list_make(r, SPAN_NONE, &l))
+        write_list(r, &l, false, &b);
     reply_document(r, 200, "application/json", buf_span(&b));
     buf_free(&b);
 }
@@ -81,10 +146,12 @@ static void models(struct request *r)
 static void model(struct request *r)
 {
     const struct span name = facts_decode(&r->arena, r->argument);
+    struct list l;
     struct buf b;
 
     buf_init(&b, PAGE_BYTES_MAX);
-    if (add_models(r->snapshot, name, &b)) {
+    if (list_make(r, name, &l) && l.n) {
+        write_list(r, &l, true, &b);
         reply_document(r, 200, "application/json", buf_span(&b));
     } else {
         fault_set(&r->fault, 404, "invalid_request_error", "model_not_found", "model",
@@ -92,6 +159,25 @@ static void model(struct request *r)
                   SPAN_FMT(span_first(name, 200)));
         reply_fault(r);
     }
+    buf_free(&b);
+}
+
+/* ---- how many tokens would it be? ---- */
+
+/* Our own estimate, whoever would answer: a count by the provider would be a call that somebody waits for. */
+static void count(struct request *r)
+{
+    const int64_t tokens = (int64_t)r->features.value[FEATURE_PROMPT_TOKENS];
+    struct buf b;
+
+    buf_init(&b, 4096);
+    switch (r->dialect->id) {
+    case DIALECT_GEMINI: gemini_write_count(tokens, &b); break;
+    default:
+        buf_printf(&b, "{\"object\":\"response.input_tokens\",\"input_tokens\":%lld}", (long long)tokens);
+        break;
+    }
+    reply_document(r, 200, "application/json", buf_span(&b));
     buf_free(&b);
 }
 
@@ -144,8 +230,8 @@ void pages_reply(struct request *r)
                        SPAN_LIT("tollgate is here. With an OpenAI client use the base URL https://HOST:PORT/v1.\n"));
         break;
     case ENDPOINT_TRACE: trace(r); break;
+    case ENDPOINT_COUNT: count(r); break;
     case ENDPOINT_ANSWER:
-    case ENDPOINT_COUNT:
     case ENDPOINT_LATER:
     case ENDPOINT_METRICS:
     case ENDPOINT_UNKNOWN:

@@ -399,7 +399,7 @@ static bool leave_out_untranslatable(struct request *r)
         if (s->skip != PLAN_USABLE)
             continue;
         wire = attempt_target(target_of(r, i), s->model, &r->chat, &to);
-        if (wire->id == r->chat.dialect || wire->takes(&r->chat, &to, &why)) {
+        if (wire->id == r->chat.dialect || (wire->takes && r->dialect->writer_new && wire->takes(&r->chat, &to, &why))) {
             usable = true;
             continue;
         }
