@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 int64_t clock_wall_ms(void);    /* UTC, milliseconds since 1970; may step. For rows, prices, certificates. */
+int64_t clock_wall_us(void);
 int64_t clock_mono_ms(void);    /* never steps back. For time-outs and durations. */
 int64_t clock_mono_us(void);
 

@@ -7,6 +7,7 @@
 #include <event2/thread.h>
 #include <getopt.h>
 #include <locale.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -402,6 +403,8 @@ int command_serve(int argc, char **argv)
     if (optind < argc)
         return cli_wrong("serve", "\"%s\" is one word too many; a config is named by --config", argv[optind]);
     raise_descriptors();
+    /* A thread's heap that gives its top back at each lull grows again page by page, a system call each. */
+    mallopt(M_TRIM_THRESHOLD, 4 << 20);
     evthread_use_pthreads();
     problems_init(&ps);
     pthread_mutex_init(&h.gw.snapshot_lock, NULL);

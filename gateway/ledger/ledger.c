@@ -169,6 +169,31 @@ static void list_join(struct list *l, struct list *more)
     *more = (struct list){ 0 };
 }
 
+static bool id_is_less(struct span a, struct span b)
+{
+    int order = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
+
+    return order < 0 || (order == 0 && a.n < b.n);
+}
+
+/* Rising by request, each request's entries as they came. */
+static void list_sort(struct list *l)
+{
+    struct list half[2] = { { 0 }, { 0 } };
+    struct node *n;
+
+    if (l->n < 2)
+        return;
+    for (size_t i = 0, middle = l->n / 2; (n = list_take(l)) != NULL; i++)
+        list_add(&half[i >= middle], n);
+    list_sort(&half[0]);
+    list_sort(&half[1]);
+    while (half[0].head && half[1].head)
+        list_add(l, list_take(&half[id_is_less(half[1].head->e.request.id, half[0].head->e.request.id)]));
+    list_join(l, &half[0]);
+    list_join(l, &half[1]);
+}
+
 /* ---- ports ---- */
 
 struct ledger_port *ledger_port_new(struct ledger *l, int *fd)
@@ -725,6 +750,7 @@ static struct list take_batch(struct ledger *l)
     }
     l->hurry_all = l->hurry_settled = false;
     pthread_mutex_unlock(&l->lock);
+    list_sort(&batch);             /* as the rows lie in their tables */
     return batch;
 }
 

@@ -24,6 +24,18 @@ void row_new_id(int64_t at_ms, const uint8_t random[10], char out[ROW_ID_BYTES +
     *p = '\0';
 }
 
+void row_new_id_us(int64_t at_us, const uint8_t random[10], char out[ROW_ID_BYTES + 1])
+{
+    const int64_t us = at_us < 0 ? 0 : at_us;
+    const uint32_t fraction = (uint32_t)(us % 1000 * 1024 / 1000);
+    uint8_t bits[10];
+
+    memcpy(bits, random, sizeof bits);
+    bits[0] = (uint8_t)(fraction >> 2);
+    bits[1] = (uint8_t)((fraction & 3) << 6 | (bits[1] & 0x3f));
+    row_new_id(us / 1000, bits, out);
+}
+
 bool row_id_time(struct span id, int64_t *at_ms)
 {
     int64_t ms = 0;

@@ -6,6 +6,25 @@
 
 #include "gateway/ledger/accounts.h"
 
+static void ids_of_one_millisecond_stand_in_the_order_of_their_microseconds(void **state)
+{
+    uint8_t random[10];
+    char id[2][ROW_ID_BYTES + 1];
+    int64_t ms = 0;
+
+    (void)state;
+    memset(random, 0xff, sizeof random);
+    row_new_id_us(AT_MS * 1000, random, id[0]);
+    for (int us = 1; us < 1000; us++) {
+        memset(random, us % 2 ? 0 : 0xff, sizeof random);
+        row_new_id_us(AT_MS * 1000 + us, random, id[us % 2]);
+        assert_true(us % 2 ? strcmp(id[0], id[1]) < 0 : strcmp(id[1], id[0]) < 0);
+        assert_true(row_id_time((struct span){ id[us % 2], ROW_ID_BYTES }, &ms));
+        assert_int_equal(ms, AT_MS);
+    }
+    assert_string_equal(id[1] + 16, "00000000000000");    /* 999 x 1.024 = 1022: two digits; 70 bits are the caller's */
+}
+
 static void a_ticket_means_that_the_rows_are_in_the_file(void **state)
 {
     struct fixture *f = *state;
@@ -496,6 +515,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
+        T(ids_of_one_millisecond_stand_in_the_order_of_their_microseconds),
         T(a_ticket_means_that_the_rows_are_in_the_file),
         T(the_callers_memory_may_be_reused_after_submit),
         T(what_nobody_waits_for_is_written_too),

@@ -41,6 +41,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg);
 static struct request *request_new(struct worker *w, struct connection *c, const struct http1_head *head)
 {
     struct request *r = calloc(1, sizeof *r);
+    const int64_t at_us = clock_wall_us();
     uint64_t random[2];
 
     if (!r)
@@ -55,13 +56,13 @@ static struct request *request_new(struct worker *w, struct connection *c, const
     r->conn = c;
     r->head = head;
     r->dialect = dialect_get(DIALECT_CHAT);    /* until its path is known */
-    r->at_ms = clock_wall_ms();
+    r->at_ms = at_us / 1000;
     r->start_ms = clock_mono_ms();
     r->first_byte_ms = -1;
     r->wake_ms = INT64_MAX;
     random[0] = worker_random(w);
     random[1] = worker_random(w);
-    row_new_id(r->at_ms, (const uint8_t *)random, r->id);
+    row_new_id_us(at_us, (const uint8_t *)random, r->id);
     arena_init(&r->arena, REQUEST_ARENA_BYTES);
     buf_init(&r->body, r->snapshot->config->limits.body_bytes ? r->snapshot->config->limits.body_bytes : SIZE_MAX / 2);
     buf_init(&r->out, SIZE_MAX / 2);

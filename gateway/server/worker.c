@@ -321,7 +321,8 @@ static struct event_base *new_base(void)
     if (!config)
         return NULL;
     event_config_require_features(config, EV_FEATURE_EARLY_CLOSE | EV_FEATURE_O1);
-    event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+    /* No locks: only the worker's own thread touches its loop; others write to an eventfd. */
+    event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST | EVENT_BASE_FLAG_NOLOCK);
     base = event_base_new_with_config(config);
     event_config_free(config);
     return base;
