@@ -3,6 +3,7 @@
 
 #include "gateway/request/thinking.h"
 #include "gateway/server/worker.h"
+#include "policies/json_schema.h"
 #include "gateway/request/tags.h"
 
 #define SCORED_BYTES_MAX 262144u    /* scores look at the beginning of a very long prompt: a loop turn stays short */
@@ -264,6 +265,32 @@ static struct span route_behind(const struct request *r, struct span model)
     return model;
 }
 
+static void note_schema(struct notes *notes, struct span schema, struct span of)
+{
+    char keyword[32], field[160];
+
+    if (!schema.p)
+        return;
+    json_schema_unsupported(schema, keyword, sizeof keyword);
+    if (!keyword[0])
+        return;
+    snprintf(field, sizeof field, "%.*s:%s", SPAN_FMT(span_first(of, 100)), keyword);
+    notes_add(notes, "unjudged", span_str(field));
+}
+
+/* What the checks cannot judge of a schema is said, never silently passed. */
+static bool note_schemas(struct request *r)
+{
+    const struct chat *c = &r->chat;
+
+    note_schema(&r->notes, c->schema_json, SPAN_LIT("schema"));
+    for (size_t i = 0; i < c->n_tools; i++)
+        note_schema(&r->notes, c->tools[i].schema_json, c->tools[i].name);
+    return !r->strict || r->notes.n == 0 ||
+           fault_bad(&r->fault, "unsupported_parameter", NULL,
+                     "This request is strict, and its answer could not be judged as it asks: %s.", r->notes.text);
+}
+
 bool facts_read_body(struct request *r)
 {
     struct features *f = &r->features;
@@ -276,6 +303,8 @@ bool facts_read_body(struct request *r)
     f->tags = r->tags;
     f->n_tags = r->n_tags;
     if (!facts_parse(r->dialect, &r->arena, &r->chat, f, &r->fault))
+        return false;
+    if (!note_schemas(r))
         return false;
     f->model = route_behind(r, f->model);
     return thinking_restore(r->worker->gw->thinking, span_str(r->key.id), &r->chat, &r->arena, r->at_ms) ||

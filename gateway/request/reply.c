@@ -58,6 +58,8 @@ static void add_fields(const struct request *r, struct buf *b, bool with_cost)
         add_text(b, "x-tollgate-cost-usd", span_str(usd));
     }
     add_name(b, "x-tollgate-warning", r->plan.warning);
+    if (r->notes.n)
+        add_name(b, "x-tollgate-warning", span_str(r->notes.text));
     if (r->attempt_live && r->attempt.notes.n)
         add_name(b, "x-tollgate-warning", span_str(r->attempt.notes.text));
 }

@@ -55,6 +55,7 @@ struct request {
     int64_t counted_bytes;             /* of gateway.bytes_in_flight */
     struct chat chat;
     struct features features;
+    struct notes notes;                /* warnings that hold whoever answers */
 
     /* The decision. */
     struct view_model *view;           /* [plan.n_steps]: what the steps look at */
