@@ -15,7 +15,7 @@ const struct dialect *dialect_get(enum dialect_id id)
         [DIALECT_GEMINI] = &gemini_dialect,
     };
 
-    return all[id];
+    return (unsigned)id < DIALECTS ? all[id] : NULL;
 }
 
 /* ---- notes ---- */

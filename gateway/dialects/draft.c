@@ -330,6 +330,13 @@ void draft_error(struct draft *d, struct span type, struct span code, struct spa
     draft_copy(d->error_message, sizeof d->error_message, message);
 }
 
+void draft_forget_error(struct draft *d)
+{
+    d->has_error = false;
+    d->error_type[0] = d->error_code[0] = d->error_param[0] = d->error_message[0] = '\0';
+    d->error_retry_ms = -1;
+}
+
 struct answer draft_view(struct draft *d)
 {
     struct answer v = { .text = buf_span(&d->text), .finish = d->finish,

@@ -130,6 +130,8 @@ void draft_usage(struct draft *d, const struct usage *u, bool mended);
 void draft_copy(char *out, size_t room, struct span value);
 /* Strings of an error object; each may be SPAN_NONE. */
 void draft_error(struct draft *d, struct span type, struct span code, struct span param, struct span message);
+/* Another key of the same provider is tried: nothing but an error has come. */
+void draft_forget_error(struct draft *d);
 
 /* ---- for the judge ---- */
 

@@ -400,7 +400,10 @@ static bool leave_out_untranslatable(struct request *r)
         if (s->skip != PLAN_USABLE)
             continue;
         wire = attempt_target(target_of(r, i), s->model, &r->chat, &to);
-        if (wire->id == r->chat.dialect || (wire->takes && r->dialect->writer_new && wire->takes(&r->chat, &to, &why))) {
+        if (!wire)
+            fault_set(&why, 404, "invalid_request_error", "model_not_found", "model",
+                      "%.*s is not served on this endpoint: its provider has chat alone.", SPAN_FMT(s->model->key));
+        else if (wire->id == r->chat.dialect || (wire->takes && r->dialect->writer_new && wire->takes(&r->chat, &to, &why))) {
             usable = true;
             continue;
         }

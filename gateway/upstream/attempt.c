@@ -44,7 +44,8 @@ static enum transport transport_of(const struct attempt *a, const struct fetch_r
     return TRANSPORT_OK;
 }
 
-static void end(struct attempt *a, enum transport transport)
+/* All that is known of it into the outcome. */
+static void tell(struct attempt *a, enum transport transport)
 {
     struct draft *d = &a->draft;
     char *const texts[] = { d->error_type, d->error_code, d->error_param, d->error_message };
@@ -58,6 +59,11 @@ static void end(struct attempt *a, enum transport transport)
     a->outcome.error_message = or_none(d->error_message);
     if (d->has_error && a->outcome.retry_after_ms < 0)
         a->outcome.retry_after_ms = d->error_retry_ms;
+}
+
+static void end(struct attempt *a, enum transport transport)
+{
+    tell(a, transport);
     a->callbacks->on_end(a->ctx, a);
 }
 
@@ -103,7 +109,17 @@ static enum transport judge_stream_end(struct attempt *a)
     return TRANSPORT_TRUNCATED;
 }
 
-static bool try_next_key(struct attempt *a);
+static bool try_next_key(struct attempt *a, enum failure f);
+
+/* A spent account comes as 400, 402, 403 or 429, and a 403 may be about the prompt: the class says whether the key is at
+ * fault, and the host's own list of statuses. */
+static bool blames_key(const struct attempt *a, enum failure f)
+{
+    const int status = a->outcome.status;
+
+    return f == FAILURE_QUOTA || f == FAILURE_CREDENTIAL || f == FAILURE_RATE_LIMITED ||
+           (status >= 400 && status != 401 && status != 403 && quirks_is_down(provider_quirks(a->target->provider), status));
+}
 
 static struct span header_of(const void *ctx, const char *name)
 {
@@ -121,8 +137,8 @@ static void note_retry_after(struct attempt *a, struct fetch_call *call)
 static void on_end(void *ctx, struct fetch_call *call, const struct fetch_result *r)
 {
     struct attempt *a = ctx;
-    const struct quirks *q = provider_quirks(a->target->provider);
     enum transport t = transport_of(a, r);
+    enum failure f;
 
     a->outcome.status = r->status;
     if (r->status >= 300)
@@ -133,13 +149,15 @@ static void on_end(void *ctx, struct fetch_call *call, const struct fetch_result
     a->reached = r->connect_us >= 0 && r->status < 300;
     if (t != TRANSPORT_OK && r->detail[0])
         log_debug("upstream %s: %s: %s", provider_name(a->target->provider), fetch_end_name(r->end), r->detail);
-    if (((r->status && quirks_is_down(q, r->status)) || r->status == 429) && try_next_key(a))
-        return;
     if (t == TRANSPORT_OK)
         t = a->stream && r->status < 300 ? judge_stream_end(a) : read_whole(a, r->status);
-    if (t == TRANSPORT_OK && r->status < 300 && a->key != PROVIDER_KEY_NONE)
+    tell(a, t);
+    f = failure_classify(&a->outcome);
+    if (a->key != PROVIDER_KEY_NONE && blames_key(a, f) && try_next_key(a, f))
+        return;
+    if (f == FAILURE_NONE && a->key != PROVIDER_KEY_NONE)
         provider_key_worked(a->target->provider, a->key);
-    end(a, t);
+    a->callbacks->on_end(a->ctx, a);
 }
 
 /* ---- arriving ---- */
@@ -237,22 +255,24 @@ static bool call(struct attempt *a)
 }
 
 /* Sets the key aside: refused, or for as long as its own limit asks. True while the provider has another to be tried. */
-static bool another_key(struct attempt *a)
+static bool another_key(struct attempt *a, enum failure f)
 {
     struct provider *p = a->target->provider;
     const int64_t now = clock_mono_ms(), wait = a->outcome.retry_after_ms;
 
-    if (a->outcome.status == 429)
+    if (f == FAILURE_RATE_LIMITED)
         return provider_keys(p) > 1 && provider_key_limited(p, a->key, now, now + (wait > 0 ? wait : LIMITED_MS));
     return provider_key_refused(p, a->key, now);
 }
 
-static bool try_next_key(struct attempt *a)
+/* What fails within an answer that has begun is not tried again here: the caller may have its beginning. */
+static bool try_next_key(struct attempt *a, enum failure f)
 {
-    if (a->key == PROVIDER_KEY_NONE || !another_key(a) || ++a->keys_tried >= provider_keys(a->target->provider) ||
+    if (!another_key(a, f) || a->outcome.status < 300 || ++a->keys_tried >= provider_keys(a->target->provider) ||
         !a->callbacks->on_next_key(a->ctx, a))
         return false;
     buf_clear(&a->whole);
+    draft_forget_error(&a->draft);
     a->outcome = (struct outcome){ .retry_after_ms = -1 };
     return call(a);
 }

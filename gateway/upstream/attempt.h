@@ -84,7 +84,8 @@ struct attempt_spec {
     void *ctx;
 };
 
-/* The dialect in which this model of this provider is called for a chat, and the target as its writer sees it. */
+/* The dialect in which this model of this provider is called for a chat, and the target as its writer sees it. NULL: it has none
+ * for it (completions and embeddings are never translated). */
 const struct dialect *attempt_target(const struct snapshot_model *t, const struct book_model *m, const struct chat *chat,
                                      struct target *to);
 
