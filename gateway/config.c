@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/jschema.h"
+#include "gateway/dialects/dialect.h"
 
 #define CONFIG_BYTES_MAX (1u << 20)
 
@@ -178,7 +179,11 @@ static bool is_private(const char *url)
 
 bool config_dialect_is_spoken(const struct config_provider *p)
 {
-    return strcmp(p->dialect, "openai") == 0 || strcmp(p->dialect, "deepseek") == 0;
+    const enum dialect_id id = strcmp(p->dialect, "anthropic") == 0 ? DIALECT_ANTHROPIC :
+                               strcmp(p->dialect, "gemini") == 0 ? DIALECT_GEMINI : DIALECT_CHAT;
+    const struct dialect *d = dialect_get(id);
+
+    return d && d->pass_request;
 }
 
 static void check_provider(struct loader *l, const struct config_provider *p)

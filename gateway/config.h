@@ -51,7 +51,7 @@ struct config_engine_model {
 
 struct config_provider {
     char *name;
-    char *dialect;                 /* "openai", "deepseek"; "anthropic" and "gemini" come with part 2 */
+    char *dialect;                 /* "openai", "deepseek", "anthropic", "gemini" */
     char *base_url;                /* NULL for an engine of our own */
     bool allow_http;
     bool placement_local;
@@ -96,7 +96,7 @@ struct config *config_read(const char *path, struct problems *ps);
 char *config_ledger_path(const char *path, struct problems *ps);
 void config_free(struct config *c);
 
-/* False for the dialects that come with a later version: such a provider is off. */
+/* False for a dialect that this version cannot write: such a provider is off. */
 bool config_dialect_is_spoken(const struct config_provider *p);
 const struct config_provider *config_provider(const struct config *c, struct span name);
 
