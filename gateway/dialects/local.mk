@@ -62,6 +62,16 @@ libdialects_a_SOURCES += \
 	gateway/dialects/responses_request.c \
 	gateway/dialects/responses_tools.c
 
+RESPONSES_TESTS = gateway/dialects/test_responses_request gateway/dialects/test_responses_body
+check_PROGRAMS += $(RESPONSES_TESTS)
+TESTS += $(RESPONSES_TESTS)
+gateway_dialects_test_responses_request_SOURCES = gateway/dialects/test_responses_request.c gateway/dialects/test_responses.h
+gateway_dialects_test_responses_request_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_responses_request_LDADD = $(DIALECT_TEST_LIBS)
+gateway_dialects_test_responses_body_SOURCES = gateway/dialects/test_responses_body.c gateway/dialects/test_responses.h
+gateway_dialects_test_responses_body_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_responses_body_LDADD = $(DIALECT_TEST_LIBS)
+
 # Anthropic Messages
 
 # Gemini
