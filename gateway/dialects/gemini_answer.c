@@ -165,12 +165,13 @@ static void write_token(struct buf *b, struct span token, bool open)
 /* Into OpenAI's form, which is the draft's. */
 static bool read_logprobs(struct draft *d, unsigned choice, struct span result)
 {
-    struct jiter chosen = jiter_begin(jval_get(result, "chosenCandidates"));
+    const struct span list = jval_get(result, "chosenCandidates");
+    struct jiter chosen = jiter_begin(list);
     struct jiter top = jiter_begin(jval_get(result, "topCandidates"));
     struct buf b;
     bool ok;
 
-    if (!d->writer || jval_type(result) != JTYPE_OBJECT)
+    if (!d->writer || jval_type(list) != JTYPE_ARRAY)
         return true;
     buf_init(&b, DRAFT_BYTES_MAX);
     jw_array(&b, NULL);

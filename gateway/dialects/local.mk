@@ -91,9 +91,19 @@ libdialects_a_SOURCES += \
 	gateway/dialects/gemini_tools.c \
 	gateway/dialects/gemini_turns.c gateway/dialects/gemini_write.h
 
-GEMINI_TESTS = gateway/dialects/test_gemini_request
+GEMINI_TESTS = gateway/dialects/test_gemini_request gateway/dialects/test_gemini_body \
+	gateway/dialects/test_gemini_answer gateway/dialects/test_gemini_reply
 check_PROGRAMS += $(GEMINI_TESTS)
 TESTS += $(GEMINI_TESTS)
 gateway_dialects_test_gemini_request_SOURCES = gateway/dialects/test_gemini_request.c gateway/dialects/test_gemini.h
 gateway_dialects_test_gemini_request_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_gemini_request_LDADD = $(DIALECT_TEST_LIBS)
+gateway_dialects_test_gemini_body_SOURCES = gateway/dialects/test_gemini_body.c gateway/dialects/test_gemini.h
+gateway_dialects_test_gemini_body_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_gemini_body_LDADD = $(DIALECT_TEST_LIBS)
+gateway_dialects_test_gemini_answer_SOURCES = gateway/dialects/test_gemini_answer.c gateway/dialects/test_gemini.h
+gateway_dialects_test_gemini_answer_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_gemini_answer_LDADD = $(DIALECT_TEST_LIBS)
+gateway_dialects_test_gemini_reply_SOURCES = gateway/dialects/test_gemini_reply.c gateway/dialects/test_gemini.h
+gateway_dialects_test_gemini_reply_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_gemini_reply_LDADD = $(DIALECT_TEST_LIBS)
