@@ -159,8 +159,8 @@ static void counters_that_run_are_kept_as_they_end(void **state)
     static const char *const events[] = {
         "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}],\"usageMetadata\":{\"promptTokenCount\":9,\"totalTokenCount\":9}}",
         "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"b\"}]}}],\"usageMetadata\":{\"promptTokenCount\":9,\"candidatesTokenCount\":4}}",
-        "{\"candidates\":[{\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":9,\"candidatesTokenCount\":7,"
-        "\"totalTokenCount\":16,\"serviceTier\":\"FLEX\"}}",
+        ("{\"candidates\":[{\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":9,\"candidatesTokenCount\":7,"
+         "\"totalTokenCount\":16,\"serviceTier\":\"FLEX\"}}"),
     };
     struct heard h;
 
@@ -294,8 +294,8 @@ static void what_is_missing_is_empty_and_what_is_odd_never_crashes(void **state)
     static const char *const empty[] = {
         "{\"candidates\":[{\"finishReason\":\"SAFETY\"}]}", "{\"candidates\":[{\"content\":{\"role\":\"model\"},\"finishReason\":\"MAX_TOKENS\"}]}",
         "{\"candidates\":[{\"content\":null,\"finishReason\":\"STOP\",\"index\":null}]}", "{\"candidates\":[{\"content\":{\"parts\":null}}]}",
-        "{\"candidates\":[{\"content\":{\"parts\":[{},null,5,\"x\",[],{\"text\":5},{\"functionCall\":5},{\"functionCall\":{\"args\":{}}},"
-        "{\"functionCall\":{\"name\":5}},{\"text\":\"\",\"thoughtSignature\":7}]}}]}",
+        ("{\"candidates\":[{\"content\":{\"parts\":[{},null,5,\"x\",[],{\"text\":5},{\"functionCall\":5},{\"functionCall\":{\"args\":{}}},"
+         "{\"functionCall\":{\"name\":5}},{\"text\":\"\",\"thoughtSignature\":7}]}}]}"),
         "{\"candidates\":[],\"modelVersion\":7}", "{\"candidates\":null,\"usageMetadata\":[]}", "{\"usageMetadata\":{}}",
         "{\"candidates\":[{\"logprobsResult\":{\"chosenCandidates\":5},\"groundingMetadata\":[],\"citationMetadata\":7}]}",
     };
