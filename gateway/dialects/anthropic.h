@@ -11,10 +11,8 @@
 
 extern const struct dialect anthropic_dialect;
 
-/* ---- count_tokens: POST /v1/messages/count_tokens has the body of a message without max_tokens ---- */
+/* ---- POST /v1/messages/count_tokens: the body of a message without max_tokens (chat.counting) ---- */
 
-/* As the dialect's parse, but nothing of max_tokens is required. */
-bool anthropic_parse_count(struct chat *chat, const struct parse_spec *spec);
 /* {"input_tokens":n} */
 void anthropic_write_count(int64_t tokens, struct buf *out);
 
@@ -35,5 +33,21 @@ struct anthropic_page {
 };
 void anthropic_write_models(const struct anthropic_model *models, size_t n, const struct anthropic_page *page, struct buf *out);
 void anthropic_write_model(const struct anthropic_model *model, struct buf *out);
+
+/* ---- the dialect's own functions, one file each but for the faults ---- */
+
+bool anthropic_parse(struct chat *chat, const struct parse_spec *spec);
+bool anthropic_takes(const struct chat *chat, const struct target *target, struct fault *fault);
+bool anthropic_write_request(const struct chat *chat, const struct target *target, struct request_out *out);
+bool anthropic_pass_request(const struct chat *chat, const struct target *target, struct request_out *out);
+bool anthropic_read_whole(struct draft *d, struct span json, const struct target *target);
+bool anthropic_read_event(struct draft *d, struct span name, struct span json, const struct target *target);
+void anthropic_read_error(struct draft *d, struct span body, bool scanned);
+enum relay anthropic_relay(const struct chat *chat, struct span raw, struct span json, bool begun, struct buf *out,
+                           struct buf *terminal);
+struct writer *anthropic_writer_new(const struct reply_info *info, struct buf *out);
+void anthropic_writer_free(struct writer *w);
+bool anthropic_writer_piece(struct writer *w, const struct piece *p);
+bool anthropic_writer_end(struct writer *w, const struct draft *d, struct buf *terminal);
 
 #endif

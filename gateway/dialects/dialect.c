@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "gateway/dialects/anthropic.h"
 #include "gateway/dialects/gemini.h"
 #include "gateway/dialects/openai.h"
 #include "gateway/dialects/responses.h"
@@ -12,6 +13,7 @@ const struct dialect *dialect_get(enum dialect_id id)
     static const struct dialect *const all[DIALECTS] = {
         [DIALECT_CHAT] = &openai_dialect,
         [DIALECT_RESPONSES] = &responses_dialect,
+        [DIALECT_ANTHROPIC] = &anthropic_dialect,
         [DIALECT_GEMINI] = &gemini_dialect,
     };
 

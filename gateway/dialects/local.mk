@@ -73,6 +73,25 @@ gateway_dialects_test_responses_body_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_responses_body_LDADD = $(DIALECT_TEST_LIBS)
 
 # Anthropic Messages
+libdialects_a_SOURCES += \
+	gateway/dialects/anthropic.c gateway/dialects/anthropic.h \
+	gateway/dialects/anthropic_answer.c \
+	gateway/dialects/anthropic_blocks.c \
+	gateway/dialects/anthropic_body.c \
+	gateway/dialects/anthropic_pass.c \
+	gateway/dialects/anthropic_read.h \
+	gateway/dialects/anthropic_reply.c \
+	gateway/dialects/anthropic_request.c \
+	gateway/dialects/anthropic_thinking.c \
+	gateway/dialects/anthropic_turns.c \
+	gateway/dialects/anthropic_write.h
+
+ANTHROPIC_TESTS = gateway/dialects/test_anthropic_request
+check_PROGRAMS += $(ANTHROPIC_TESTS)
+TESTS += $(ANTHROPIC_TESTS)
+gateway_dialects_test_anthropic_request_SOURCES = gateway/dialects/test_anthropic_request.c gateway/dialects/test_anthropic.h
+gateway_dialects_test_anthropic_request_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_anthropic_request_LDADD = $(DIALECT_TEST_LIBS)
 
 # Gemini
 libdialects_a_SOURCES += \
