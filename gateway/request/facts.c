@@ -1,6 +1,7 @@
 /* facts.c - fills struct features; decides nothing. Soft scores are policies/features.c's. */
 #include "gateway/request/facts.h"
 
+#include "gateway/dialects/gemini.h"
 #include "gateway/request/thinking.h"
 #include "gateway/server/worker.h"
 #include "policies/json_schema.h"
@@ -236,13 +237,15 @@ static void begin_chat(struct request *r)
     struct chat *c = &r->chat;
 
     chat_init(c, r->dialect->id, buf_span(&r->body));
+    c->counting = r->endpoint == ENDPOINT_COUNT;
     if (r->dialect->id == DIALECT_GEMINI) {
+        if (c->counting)
+            c->body = gemini_count_request(c->body);
         c->model = facts_decode(&r->arena, r->argument);
         c->stream = r->path_streams;
         c->stream_array = r->path_streams && span_find_span(r->head->query, SPAN_LIT("alt=sse")) == r->head->query.n;
     }
     if (r->dialect->id == DIALECT_ANTHROPIC) {
-        c->counting = r->endpoint == ENDPOINT_COUNT;
         c->anthropic_version = arena_copy(&r->arena, http1_get(r->head, "anthropic-version"));
         c->anthropic_beta = arena_copy(&r->arena, http1_get(r->head, "anthropic-beta"));
     }

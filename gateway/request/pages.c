@@ -2,6 +2,7 @@
 #include "gateway/request/pages.h"
 
 #include "base/jwrite.h"
+#include "gateway/dialects/anthropic.h"
 #include "gateway/dialects/gemini.h"
 #include "gateway/request/facts.h"
 #include "gateway/request/reply.h"
@@ -110,6 +111,38 @@ static void write_openai(const struct list *l, bool one, struct buf *b)
     jw_close(b, '}');
 }
 
+static struct span query_value(struct request *r, const char *name)
+{
+    struct span rest = r->head->query;
+    const size_t n = strlen(name);
+
+    while (rest.n) {
+        const struct span one = span_first(rest, span_find(rest, '&'));
+
+        if (span_starts(one, span_str(name)) && one.n > n && one.p[n] == '=')
+            return facts_decode(&r->arena, span_skip(one, n + 1));
+        rest = span_skip(rest, one.n + 1);
+    }
+    return SPAN_NONE;
+}
+
+static void write_anthropic(struct request *r, const struct list *l, bool one, struct buf *b)
+{
+    struct anthropic_model *models = ARENA_ARRAY(&r->arena, struct anthropic_model, l->n + 1);
+    struct anthropic_page page = { .before_id = query_value(r, "before_id"), .after_id = query_value(r, "after_id") };
+    uint64_t limit = 0;
+
+    for (size_t i = 0; models && i < l->n; i++)
+        models[i] = (struct anthropic_model){ .id = l->models[i].id, .created_s = l->models[i].created_s,
+                                              .context = l->models[i].context, .max_output = l->models[i].max_output };
+    if (span_to_u64(query_value(r, "limit"), 1000, &limit))
+        page.limit = (int64_t)limit;
+    if (models && one)
+        anthropic_write_model(&models[0], b);
+    else if (models)
+        anthropic_write_models(models, l->n, &page, b);
+}
+
 static void write_gemini(struct request *r, const struct list *l, bool one, struct buf *b)
 {
     struct gemini_model *models = ARENA_ARRAY(&r->arena, struct gemini_model, l->n + 1);
@@ -126,6 +159,7 @@ static void write_gemini(struct request *r, const struct list *l, bool one, stru
 static void write_list(struct request *r, const struct list *l, bool one, struct buf *b)
 {
     switch (r->dialect->id) {
+    case DIALECT_ANTHROPIC: write_anthropic(r, l, one, b); break;
     case DIALECT_GEMINI: write_gemini(r, l, one, b); break;
     default: write_openai(l, one, b); break;
     }
@@ -172,6 +206,7 @@ static void count(struct request *r)
 
     buf_init(&b, 4096);
     switch (r->dialect->id) {
+    case DIALECT_ANTHROPIC: anthropic_write_count(tokens, &b); break;
     case DIALECT_GEMINI: gemini_write_count(tokens, &b); break;
     default:
         buf_printf(&b, "{\"object\":\"response.input_tokens\",\"input_tokens\":%lld}", (long long)tokens);
@@ -227,7 +262,8 @@ void pages_reply(struct request *r)
     case ENDPOINT_MODEL: model(r); break;
     case ENDPOINT_ROOT:
         reply_document(r, 200, "text/plain; charset=utf-8",
-                       SPAN_LIT("tollgate is here. With an OpenAI client use the base URL https://HOST:PORT/v1.\n"));
+                       SPAN_LIT("tollgate is here. With an OpenAI client use the base URL https://HOST:PORT/v1, with an Anthropic or Gemini\n"
+                                "client https://HOST:PORT.\n"));
         break;
     case ENDPOINT_TRACE: trace(r); break;
     case ENDPOINT_COUNT: count(r); break;
