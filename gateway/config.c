@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/jschema.h"
-#include "gateway/dialects/dialect.h"
 
 #define CONFIG_BYTES_MAX (1u << 20)
 
@@ -177,19 +176,8 @@ static bool is_private(const char *url)
            strncmp(url, "http://localhost:", 17) == 0 || strncmp(url, "http://localhost/", 17) == 0;
 }
 
-bool config_dialect_is_spoken(const struct config_provider *p)
-{
-    const enum dialect_id id = strcmp(p->dialect, "anthropic") == 0 ? DIALECT_ANTHROPIC :
-                               strcmp(p->dialect, "gemini") == 0 ? DIALECT_GEMINI : DIALECT_CHAT;
-    const struct dialect *d = dialect_get(id);
-
-    return d && d->pass_request;
-}
-
 static void check_provider(struct loader *l, const struct config_provider *p)
 {
-    if (!config_dialect_is_spoken(p))
-        problem_warning(l->ps, l->at, "provider %s is off: dialect \"%s\" comes with a later version", p->name, p->dialect);
     if (!p->base_url && p->n_engine_models == 0)
         problem_error(l->ps, l->at, "needs \"base_url\", or \"engine\" with models of our own engine");
     if (p->base_url && p->n_engine_models)

@@ -96,8 +96,6 @@ struct config *config_read(const char *path, struct problems *ps);
 char *config_ledger_path(const char *path, struct problems *ps);
 void config_free(struct config *c);
 
-/* False for a dialect that this version cannot write: such a provider is off. */
-bool config_dialect_is_spoken(const struct config_provider *p);
 const struct config_provider *config_provider(const struct config *c, struct span name);
 
 #endif

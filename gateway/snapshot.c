@@ -136,7 +136,7 @@ static void build_view(struct snapshot *s, const struct snapshot_parts *parts)
             if (!c || s->n_models == most || !serves(c, m))
                 continue;
             s->view[s->n_models] = (struct view_model){
-                .model = m, .provider = m->provider, .on = provider_state(p, 0) != PROVIDER_OFF && config_dialect_is_spoken(c),
+                .model = m, .provider = m->provider, .on = provider_state(p, 0) != PROVIDER_OFF,
                 .local = provider_is_local(p),
             };
             s->models[s->n_models++] = (struct snapshot_model){

@@ -45,8 +45,9 @@ static const char help[] =
     "usage: tollgate init [DIR] [--port N] [--models DIR]\n\n"
     "Makes a working setup in DIR (default: the current folder): tollgate.json, policy.json, prices.json, ca.pem,\n"
     "cert.pem, key.pem, the ledger tollgate.db, and a first key in key.txt. Nothing that is there is overwritten.\n"
-    "The policy asks the providers whose key is in the environment (DEEPSEEK_API_KEY, OPENAI_API_KEY), and the bundled\n"
-    "engine what is marked as sensitive; with no key at all the bundled engine answers everything.\n\n"
+    "The policy asks the providers whose key is in the environment (DEEPSEEK_API_KEY, OPENAI_API_KEY,\n"
+    "ANTHROPIC_API_KEY, GEMINI_API_KEY), and the bundled engine what is marked as sensitive; with no key at all the\n"
+    "bundled engine answers everything.\n\n"
     "  --port N        listen on 127.0.0.1:N, with metrics on N+1 (default: 8443)\n"
     "  --models DIR    folder with the bundled models tiny-flash and tiny-pro (default: found beside the program)\n";
 
@@ -84,20 +85,11 @@ static char *find_models(const char *given)
     return is_folder(INSTALLED_MODELS "/tiny-flash") ? realpath(INSTALLED_MODELS, NULL) : NULL;
 }
 
-/* A provider whose dialect comes with a later version cannot be asked, whatever key there is. */
-static bool is_spoken(const struct known_provider *p)
-{
-    char dialect[16];
-
-    snprintf(dialect, sizeof dialect, "%s", p->dialect);
-    return config_dialect_is_spoken(&(struct config_provider){ .dialect = dialect });
-}
-
 static bool is_on(const struct known_provider *p)
 {
     const char *key = getenv(p->env);
 
-    return is_spoken(p) && key && key[0];
+    return key && key[0];
 }
 
 static bool has_provider(struct span name)
@@ -200,7 +192,7 @@ static void say_providers(const struct init *in)
     if (in->has_provider)
         printf(" and the bundled engine what is marked as sensitive");
     for (size_t i = 0; i < KNOWN; i++) {
-        if (!is_spoken(&known_providers[i]) || is_on(&known_providers[i]))
+        if (is_on(&known_providers[i]))
             continue;
         printf("%s%s", between, known_providers[i].env);
         between = ", ";

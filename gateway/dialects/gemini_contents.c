@@ -345,6 +345,7 @@ static bool read_content(struct contents *c, struct span content)
     static const char *const names[] = { "role", "parts" };
     struct reading *r = c->r;
     enum chat_role role = ROLE_USER;
+    bool words = false;
     struct span m[2];
     size_t i = 0;
 
@@ -364,8 +365,11 @@ static bool read_content(struct contents *c, struct span content)
 
         if (!read_part(c, it.value))
             return false;
+        words |= c->turn->last && c->turn->last->kind != ITEM_RESULT;
         reading_leave(r, back);
     }
+    if (role == ROLE_USER && i > 0 && !words)    /* results alone: the tools speak, not the user */
+        r->chat->n_user_turns--;
     return true;
 }
 

@@ -212,12 +212,20 @@ static bool read_others(struct reading *r, const struct span m[T_MEMBERS])
         !reading_type(r, "labels", m[T_LABELS], JTYPE_OBJECT, "must be an object of strings") ||
         !reading_type(r, "model", m[T_MODEL], JTYPE_STRING, "must be a string; the model in the path is the one that counts"))
         return false;
-    if (span_eq_nocase(chat->service_tier, SPAN_LIT("unspecified")))
+    if (span_eq_nocase(chat->service_tier, SPAN_LIT("unspecified")) || span_eq_nocase(chat->service_tier, SPAN_LIT("standard")))
         chat->service_tier = SPAN_NONE;
     chat->metadata_json = m[T_LABELS];
     if (m[T_STORE].p && !gemini_foreign(r, "store", FOREIGN_SILENT))
         return false;
     return !m[T_CONTINUATION].p || gemini_foreign(r, "continuationToken", FOREIGN_MEANS);
+}
+
+/* countTokens has a body of its own: {"contents"}, or {"generateContentRequest":{...}} around what generateContent takes. */
+static struct span request_to_count(struct span body)
+{
+    const struct span request = gemini_get(body, "generateContentRequest");
+
+    return jval_type(request) == JTYPE_OBJECT ? request : body;
 }
 
 bool gemini_parse(struct chat *chat, const struct parse_spec *spec)
@@ -226,6 +234,7 @@ bool gemini_parse(struct chat *chat, const struct parse_spec *spec)
         "contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "safetySettings", "cachedContent",
         "serviceTier", "labels", "model", "store", "continuationToken",
     };
+    const struct span body = chat->counting ? request_to_count(chat->body) : chat->body;
     struct reading r = { .chat = chat, .spec = spec };
     struct span m[T_MEMBERS];
 
@@ -234,7 +243,7 @@ bool gemini_parse(struct chat *chat, const struct parse_spec *spec)
     chat->places = ARENA_NEW(spec->arena, struct gemini_places);
     if (!chat->places)
         return reading_no_memory(&r);
-    return gemini_members(&r, chat->body, names, T_MEMBERS, m, FOREIGN_TUNES) &&
+    return gemini_members(&r, body, names, T_MEMBERS, m, FOREIGN_TUNES) &&
            (!m[T_SYSTEM].p || gemini_read_system(&r, m[T_SYSTEM])) && gemini_read_contents(&r, m[T_CONTENTS]) &&
            (!m[T_TOOLS].p || gemini_read_tools(&r, m[T_TOOLS])) &&
            (!m[T_TOOL_CONFIG].p || gemini_read_tool_config(&r, m[T_TOOL_CONFIG])) &&

@@ -100,9 +100,29 @@ static void open_part(struct gemini_writing *w, const char *role)
     jw_object(b, NULL);
 }
 
+/* What the end of a URL's path says; Google's servers want to be told. SPAN_NONE: nothing that we know. */
+static struct span type_of_url(struct span raw)
+{
+    static const struct { const char *end, *type; } table[] = {
+        { ".png", "image/png" }, { ".jpg", "image/jpeg" }, { ".jpeg", "image/jpeg" }, { ".webp", "image/webp" },
+        { ".gif", "image/gif" }, { ".heic", "image/heic" }, { ".heif", "image/heif" }, { ".pdf", "application/pdf" },
+        { ".txt", "text/plain" },
+    };
+    const struct span path = span_first(span_first(raw, span_find(raw, '?')), span_find(raw, '#'));
+
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        const size_t n = strlen(table[i].end);
+
+        if (path.n > n && span_eq_nocase(span_skip(path, path.n - n), span_str(table[i].end)))
+            return span_str(table[i].type);
+    }
+    return SPAN_NONE;
+}
+
 static void write_media(struct gemini_writing *w, const struct chat_item *item)
 {
     const struct chat_media *m = &item->media;
+    const struct span type = m->type.n || m->source != MEDIA_URL ? m->type : type_of_url(m->data);
     struct buf *b = w->b;
 
     if (m->detail.n && !span_is(m->detail, "auto"))
@@ -112,8 +132,8 @@ static void write_media(struct gemini_writing *w, const struct chat_item *item)
         return;
     }
     jw_object(b, m->source == MEDIA_URL ? "fileData" : "inlineData");
-    if (m->type.n)
-        jw_string(b, "mimeType", m->type);
+    if (type.n)
+        jw_string(b, "mimeType", type);
     else if (m->source == MEDIA_BYTES)
         jw_raw(b, "mimeType", SPAN_LIT("application/pdf"));    /* what a file without a type is (openai-chat section 3) */
     jw_raw(b, m->source == MEDIA_URL ? "fileUri" : "data", m->data);

@@ -164,6 +164,7 @@ static void media_goes_as_bytes_or_as_a_uri(void **state)
     shows(&g, ITEM_IMAGE, MEDIA_BYTES, "image/png", "aGk=")->media.detail = SPAN_LIT("high");
     shows(&g, ITEM_IMAGE, MEDIA_URL, "image/jpeg", "https:\\/\\/x\\/y.jpg");
     shows(&g, ITEM_IMAGE, MEDIA_URL, NULL, "https://x/z");
+    shows(&g, ITEM_IMAGE, MEDIA_URL, NULL, "https://x/z.PNG?size=1#.gif");
     shows(&g, ITEM_AUDIO, MEDIA_BYTES, "audio/wav", "AAAA");
     shows(&g, ITEM_FILE, MEDIA_BYTES, "application/pdf", "BBBB");
     shows(&g, ITEM_FILE, MEDIA_TEXT, "text/plain", "plain \\n words");
@@ -172,6 +173,7 @@ static void media_goes_as_bytes_or_as_a_uri(void **state)
                    "{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"aGk=\"}},"
                    "{\"fileData\":{\"mimeType\":\"image/jpeg\",\"fileUri\":\"https:\\/\\/x\\/y.jpg\"}},"
                    "{\"fileData\":{\"fileUri\":\"https://x/z\"}},"
+                   "{\"fileData\":{\"mimeType\":\"image/png\",\"fileUri\":\"https://x/z.PNG?size=1#.gif\"}},"
                    "{\"inlineData\":{\"mimeType\":\"audio/wav\",\"data\":\"AAAA\"}},"
                    "{\"inlineData\":{\"mimeType\":\"application/pdf\",\"data\":\"BBBB\"}},"
                    "{\"text\":\"plain \\n words\"}]}]}", "dropped=detail");

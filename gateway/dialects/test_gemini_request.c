@@ -275,6 +275,7 @@ static void results_find_their_calls_by_id_first(void **state)
                        RESULT("\"id\":\"b\",\"name\":\"f\",\"response\":{\"x\":1}") ","
                        RESULT("\"name\":\"f\",\"response\":{\"output\":\"t\",\"more\":2}")));
     result = r.chat.turns->next->next->items;
+    assert_int_equal(r.chat.n_user_turns, 1);    /* results alone are no turn of the user */
     assert_span(result->result.id, "b");
     assert_span(result->result.object_json, "{\"x\":1}");
     assert_null(result->result.parts);
@@ -476,6 +477,43 @@ static void json_schema_is_left_as_it_stands(void **state)
     done(&r);
 }
 
+static void a_count_is_asked_in_either_form(void **state)
+{
+    static const char *const bodies[] = { ASKS("{\"text\":\"how long?\"}"),
+                                          "{\"generate_content_request\":{\"model\":\"models/x\",\"contents\":[{\"parts\":["
+                                          "{\"text\":\"how long?\"}]}]}}" };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct read r;
+        const struct parse_spec spec = { .arena = &r.arena, .on_text = gather, .ctx = &r.texts, .fault = &r.fault };
+
+        arena_init(&r.arena, 1u << 20);
+        buf_init(&r.texts, 4096);
+        chat_init(&r.chat, DIALECT_GEMINI, scanned(bodies[i]));
+        r.chat.counting = true;
+        assert_true(gemini_dialect.parse(&r.chat, &spec));
+        assert_string_equal(r.texts.p, "user=how long?|");
+        done(&r);
+    }
+}
+
+static void the_standard_tier_is_none(void **state)
+{
+    static const struct { const char *word, *want; } table[] = { { "standard", "" }, { "unspecified", "" }, { "flex", "flex" } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct read r;
+        char body[128];
+
+        snprintf(body, sizeof body, "{" HI ",\"service_tier\":\"%s\"}", table[i].word);
+        read_well(&r, body);
+        assert_span(r.chat.service_tier, table[i].want);
+        done(&r);
+    }
+}
+
 static void a_long_history_is_read_and_too_many_calls_in_a_row_are_not(void **state)
 {
     struct buf b;
@@ -519,6 +557,8 @@ int main(void)
         cmocka_unit_test(thinking_becomes_an_effort),
         cmocka_unit_test(schemas_leave_the_openapi_subset),
         cmocka_unit_test(json_schema_is_left_as_it_stands),
+        cmocka_unit_test(a_count_is_asked_in_either_form),
+        cmocka_unit_test(the_standard_tier_is_none),
         cmocka_unit_test(a_long_history_is_read_and_too_many_calls_in_a_row_are_not),
     };
 

@@ -108,6 +108,19 @@ static struct budget_scope *scope_find(struct budgets *b, const char *name)
     return s;
 }
 
+/* "team:search", cut where it would not fit. */
+static void scope_name(const char *kind, struct span of, char out[BUDGET_SCOPE_BYTES])
+{
+    const size_t n = strlen(kind);
+    const struct span name = span_first(of, BUDGET_SCOPE_BYTES - n - 2);
+
+    memcpy(out, kind, n);
+    out[n] = ':';
+    if (name.n)
+        memcpy(out + n + 1, name.p, name.n);
+    out[n + 1 + name.n] = '\0';
+}
+
 static struct budget_scope *scope_get(struct budgets *b, const char *name)
 {
     struct budget_scope *s = scope_find(b, name);
@@ -230,7 +243,7 @@ enum budget_rc budget_reserve(struct budgets *b, struct span team, struct span k
 
         if (!wanted[i].name.n)
             continue;
-        snprintf(name, sizeof name, "%s:%.*s", wanted[i].kind, SPAN_FMT(wanted[i].name));
+        scope_name(wanted[i].kind, wanted[i].name, name);
         scopes[i] = scope_get(b, name);
         if (!scopes[i]) {
             pthread_mutex_unlock(&b->lock);

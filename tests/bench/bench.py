@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """bench.py - what the gateway costs beside nginx, both in front of the same mock upstream, in the same run.
 
-    bench.py [--rounds 3] [--seconds 5] [--streams 2000] [--json FILE]
+    bench.py [--rounds 3] [--seconds 5] [--streams 2000] [--only throughput] [--no-pin] [--json FILE]
 
 The ways are measured in turn, round after round, so that a noisy machine hurts all alike; printed are medians and
 ratios. TLS in, plain HTTP to the upstream, one worker each, 1 KB in and 1 KB out, keep-alive; tollgate with its ledger,
 policy and checks on. Ratios are to be trusted, rates belong to the machine. Not a unit test: it never fails on a figure.
+
+Generator and mock stay on processors of their own (on two: both on the first), what is measured may run anywhere: the
+scheduler else moves the generator to the processor of whoever wakes it, there to interrupt each burst of answers.
+--no-pin leaves that to it.
 
   direct    the load generator against the mock, plain HTTP: what generator and mock cost by themselves
   nginx     TLS, proxy_pass with kept connections, no access log
@@ -23,6 +27,14 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../flow"))
 from house import BUILD, House, Program, policy, wait_for  # noqa: E402
 
 LOAD = os.path.join(BUILD, "tests/bench/load")
+
+
+def pinned_to(role):
+    """The processors of the mock or of the load generator; None when there is but one for all."""
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        return None
+    return {cpus[1 if role == "load" and len(cpus) >= 4 else 0]}
 
 
 def cpu_seconds(pid):
@@ -80,16 +92,21 @@ def open_port(port):
 
 
 class Way:
-    def __init__(self, name, url, pid, ca=None, bearer="none"):
-        self.name, self.url, self.pid, self.ca, self.bearer = name, url, pid, ca, bearer
+    def __init__(self, name, url, pid, ca=None, bearer="none", pin=None):
+        self.name, self.url, self.pid, self.ca, self.bearer, self.pin = name, url, pid, ca, bearer, pin
         self.results = []
+
+    def settle_down(self):
+        """In the load generator's process, before it begins."""
+        if self.pin:
+            os.sched_setaffinity(0, self.pin)
 
     def load(self, body, seconds, *more):
         argv = [LOAD, "--url", self.url, "--body", body, "--seconds", str(seconds), "--bearer", self.bearer, *more]
         if self.ca:
             argv += ["--ca", self.ca]
         before = cpu_seconds(self.pid)
-        p = subprocess.run(argv, capture_output=True, text=True)
+        p = subprocess.run(argv, capture_output=True, text=True, preexec_fn=self.settle_down)
         if p.returncode or not p.stdout:
             sys.exit("load failed: " + p.stderr)
         if p.stderr:
@@ -118,11 +135,19 @@ def compare(title, ways, body, seconds, rounds, *more):
     return results
 
 
+def save(o, report):
+    if o.json:
+        with open(o.json, "w") as f:
+            json.dump(report, f, indent=1)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--streams", type=int, default=2000)
+    parser.add_argument("--only", choices=["throughput"])
+    parser.add_argument("--no-pin", action="store_true")
     parser.add_argument("--json")
     o = parser.parse_args()
     one = {"name": "bench", "routes": [{"name": "default", "stream": "pass", "steps": [
@@ -137,15 +162,22 @@ def main():
             {"role": "user", "content": slow + "x" * 500}]})
         nginx = Nginx(h)
         path = "/v1/chat/completions"
-        direct = Way("direct", "http://127.0.0.1:%d%s" % (h.mock.port, path), h.mock.process.pid)
-        through = Way("nginx", "https://127.0.0.1:%d%s" % (nginx.port, path), nginx.pid, h.path("ca.pem"))
-        ours = Way("tollgate", "https://127.0.0.1:%d%s" % (h.port, path), h.server.process.pid, h.path("ca.pem"), h.key)
+        pin = None if o.no_pin else pinned_to("load")
+        if pin:
+            os.sched_setaffinity(h.mock.process.pid, pinned_to("mock"))
+        direct = Way("direct", "http://127.0.0.1:%d%s" % (h.mock.port, path), h.mock.process.pid, pin=pin)
+        through = Way("nginx", "https://127.0.0.1:%d%s" % (nginx.port, path), nginx.pid, h.path("ca.pem"), pin=pin)
+        ours = Way("tollgate", "https://127.0.0.1:%d%s" % (h.port, path), h.server.process.pid, h.path("ca.pem"), h.key, pin)
         h.mock.script("auto", "bytes=1024")
         ways = [direct, through, ours]
 
         report["throughput"] = r = compare("Throughput, 32 connections", ways, plain, o.seconds, o.rounds)
         ratio = [a["per_second"] / b["per_second"] for a, b in zip(r["tollgate"], r["nginx"])]
         print("  tollgate / nginx: %.2f (rounds: %s)" % (statistics.median(ratio), " ".join("%.2f" % x for x in ratio)))
+        if o.only == "throughput":
+            nginx.program.stop()
+            save(o, report)
+            return
         for rate in (500, 2000):
             report["rate %d" % rate] = r = compare("Latency at %d a second, 64 connections" % rate, ways, plain, o.seconds,
                                                    o.rounds, "--rate", str(rate), "--connections", "64")
@@ -158,7 +190,7 @@ def main():
             before = rss_kib(w.pid)
             argv = [LOAD, "--url", w.url, "--body", stream, "--seconds", str(o.seconds), "--streams", "--connections",
                     str(o.streams), "--bearer", w.bearer, "--ca", w.ca]
-            p = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+            p = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, preexec_fn=w.settle_down)
             peak = before
             while p.poll() is None:
                 peak = max(peak, rss_kib(w.pid))
@@ -169,9 +201,7 @@ def main():
             print("\n%d slow streams through %s: %.1f KiB a stream, chunk delay p50 %.2f ms, p99 %.2f ms, %d chunks, %d errors" % (
                 o.streams, w.name, s["kib_a_stream"], s["p50_us"] / 1e3, s["p99_us"] / 1e3, s["chunks"], s["errors"]))
         nginx.program.stop()
-    if o.json:
-        with open(o.json, "w") as f:
-            json.dump(report, f, indent=1)
+    save(o, report)
 
 
 if __name__ == "__main__":

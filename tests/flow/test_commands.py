@@ -119,7 +119,8 @@ class Init(unittest.TestCase):
         self.assertIn("is there already", err)
         self.assertEqual({n: open_read(os.path.join(to, n)) for n in os.listdir(to)}, before)
 
-    KEYS = ("DEEPSEEK_API_KEY", "OPENAI_API_KEY")
+    KEYS = ("DEEPSEEK_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY")
+    OWN = dict(zip(KEYS, ("deepseek/deepseek-v4-pro", "gpt-5.5", "claude-opus-4.7", "gemini-3.1-pro")))    # of each, in a policy
 
     def init_with(self, *keys):
         """A folder made with only these keys of providers set, and that environment."""
@@ -131,13 +132,16 @@ class Init(unittest.TestCase):
         return to, env, out
 
     def test_with_any_providers_key_init_makes_what_check_finds_nothing_to_say_about(self):
-        for keys in [self.KEYS[:1], self.KEYS[1:], self.KEYS, self.KEYS[:1] + ("ANTHROPIC_API_KEY",)]:
+        for keys in [self.KEYS[n:n + 1] for n in range(4)] + [self.KEYS[:2], self.KEYS[1:], self.KEYS]:
             with self.subTest(keys):
                 to, env, out = self.init_with(*keys)
                 self.assertEqual(run("check", "--config", to + "/tollgate.json", env=env)[::2], (0, ""))
                 for key in self.KEYS:
                     self.assertEqual(key in out, key not in keys)
-                self.assertIn('"at_least": 0.6}' if self.KEYS[0] in keys else "gpt-5.5", open_read(to + "/policy.json").decode())
+                config, policy = (open_read(os.path.join(to, name)).decode() for name in ("tollgate.json", "policy.json"))
+                for key, model in self.OWN.items():
+                    self.assertEqual('"env": "%s"' % key in config, key in keys)
+                    self.assertEqual('"%s"' % model in policy, key in keys, model)
 
     def test_what_init_made_for_one_key_serves_and_keeps_sensitive_requests_here(self):
         to, env, _ = self.init_with("DEEPSEEK_API_KEY")
