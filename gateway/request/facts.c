@@ -1,7 +1,6 @@
 /* facts.c - fills struct features; decides nothing. Soft scores are policies/features.c's. */
 #include "gateway/request/facts.h"
 
-#include "gateway/dialects/gemini.h"
 #include "gateway/request/thinking.h"
 #include "gateway/server/worker.h"
 #include "policies/json_schema.h"
@@ -239,8 +238,6 @@ static void begin_chat(struct request *r)
     chat_init(c, r->dialect->id, buf_span(&r->body));
     c->counting = r->endpoint == ENDPOINT_COUNT;
     if (r->dialect->id == DIALECT_GEMINI) {
-        if (c->counting)
-            c->body = gemini_count_request(c->body);
         c->model = facts_decode(&r->arena, r->argument);
         c->stream = r->path_streams;
         c->stream_array = r->path_streams && span_find_span(r->head->query, SPAN_LIT("alt=sse")) == r->head->query.n;
