@@ -12,6 +12,7 @@ libgateway_a_SOURCES = \
 	gateway/server/admin.c gateway/server/admin.h \
 	gateway/server/connection.c gateway/server/connection.h \
 	gateway/server/metrics.c gateway/server/metrics.h \
+	gateway/server/offload.c gateway/server/offload.h \
 	gateway/server/stream.c gateway/server/stream.h \
 	gateway/server/tls.c gateway/server/tls.h \
 	gateway/server/worker.c gateway/server/worker.h \
@@ -57,7 +58,8 @@ tollgate_SOURCES = gateway/main.c
 tollgate_CFLAGS = $(AM_CFLAGS)
 tollgate_LDADD = $(GATEWAY_LIBS)
 
-GATEWAY_TESTS = gateway/request/test_endpoint gateway/request/test_tags gateway/request/test_thinking
+GATEWAY_TESTS = gateway/request/test_endpoint gateway/request/test_tags gateway/request/test_thinking \
+	gateway/server/test_offload
 check_PROGRAMS += $(GATEWAY_TESTS)
 TESTS += $(GATEWAY_TESTS)
 GATEWAY_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS) $(EVENT_CFLAGS)
@@ -71,3 +73,6 @@ gateway_request_test_endpoint_LDADD = $(GATEWAY_TEST_LIBS)
 gateway_request_test_thinking_SOURCES = gateway/request/test_thinking.c
 gateway_request_test_thinking_CFLAGS = $(GATEWAY_TEST_CFLAGS)
 gateway_request_test_thinking_LDADD = $(GATEWAY_TEST_LIBS)
+gateway_server_test_offload_SOURCES = gateway/server/test_offload.c
+gateway_server_test_offload_CFLAGS = $(GATEWAY_TEST_CFLAGS)
+gateway_server_test_offload_LDADD = $(GATEWAY_TEST_LIBS)
