@@ -29,9 +29,7 @@ void gemini_write_models(const struct gemini_model *models, size_t n, struct buf
 /* One of them, as GET models/{m} answers. */
 void gemini_write_model(const struct gemini_model *model, struct buf *out);
 
-/* countTokens has a body of its own: {"contents"}, or {"generateContentRequest":{...}} around what generateContent takes. What
- * parse reads of it. */
-struct span gemini_count_request(struct span body);
+/* As countTokens answers. */
 void gemini_write_count(int64_t tokens, struct buf *out);
 
 #endif

@@ -1,6 +1,6 @@
 /* gemini_pages.c - the small documents of the Gemini dialect: lists of models, counts (wire/gemini-generate sections 9, 12). */
 #include "base/jwrite.h"
-#include "gateway/dialects/gemini_read.h"
+#include "gateway/dialects/gemini.h"
 
 void gemini_write_model(const struct gemini_model *m, struct buf *out)
 {
@@ -30,13 +30,6 @@ void gemini_write_models(const struct gemini_model *models, size_t n, struct buf
         gemini_write_model(&models[i], out);
     jw_close(out, ']');
     jw_close(out, '}');
-}
-
-struct span gemini_count_request(struct span body)
-{
-    const struct span request = gemini_get(body, "generateContentRequest");
-
-    return jval_type(request) == JTYPE_OBJECT ? request : body;
 }
 
 void gemini_write_count(int64_t tokens, struct buf *out)

@@ -220,12 +220,21 @@ static bool read_others(struct reading *r, const struct span m[T_MEMBERS])
     return !m[T_CONTINUATION].p || gemini_foreign(r, "continuationToken", FOREIGN_MEANS);
 }
 
+/* countTokens has a body of its own: {"contents"}, or {"generateContentRequest":{...}} around what generateContent takes. */
+static struct span request_to_count(struct span body)
+{
+    const struct span request = gemini_get(body, "generateContentRequest");
+
+    return jval_type(request) == JTYPE_OBJECT ? request : body;
+}
+
 bool gemini_parse(struct chat *chat, const struct parse_spec *spec)
 {
     static const char *const names[T_MEMBERS] = {
         "contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "safetySettings", "cachedContent",
         "serviceTier", "labels", "model", "store", "continuationToken",
     };
+    const struct span body = chat->counting ? request_to_count(chat->body) : chat->body;
     struct reading r = { .chat = chat, .spec = spec };
     struct span m[T_MEMBERS];
 
@@ -234,7 +243,7 @@ bool gemini_parse(struct chat *chat, const struct parse_spec *spec)
     chat->places = ARENA_NEW(spec->arena, struct gemini_places);
     if (!chat->places)
         return reading_no_memory(&r);
-    return gemini_members(&r, chat->body, names, T_MEMBERS, m, FOREIGN_TUNES) &&
+    return gemini_members(&r, body, names, T_MEMBERS, m, FOREIGN_TUNES) &&
            (!m[T_SYSTEM].p || gemini_read_system(&r, m[T_SYSTEM])) && gemini_read_contents(&r, m[T_CONTENTS]) &&
            (!m[T_TOOLS].p || gemini_read_tools(&r, m[T_TOOLS])) &&
            (!m[T_TOOL_CONFIG].p || gemini_read_tool_config(&r, m[T_TOOL_CONFIG])) &&
