@@ -17,8 +17,11 @@ libdialects_a_SOURCES += \
 	gateway/dialects/openai.c gateway/dialects/openai.h \
 	gateway/dialects/openai_answer.c \
 	gateway/dialects/openai_body.c \
+	gateway/dialects/openai_host.c \
+	gateway/dialects/openai_pass.c \
 	gateway/dialects/openai_request.c \
-	gateway/dialects/openai_think.c gateway/dialects/openai_think.h
+	gateway/dialects/openai_think.c gateway/dialects/openai_think.h \
+	gateway/dialects/openai_turns.c
 
 DIALECT_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 DIALECT_TEST_LIBS = libdialects.a libpolicy.a libpricing.a $(BASE_LIBS) $(PCRE2_LIBS) $(CMOCKA_LIBS)
@@ -40,7 +43,7 @@ gateway_dialects_test_openai_request_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_openai_request_LDADD = $(DIALECT_TEST_LIBS)
 gateway_dialects_test_openai_body_SOURCES = gateway/dialects/test_openai_body.c
 gateway_dialects_test_openai_body_CFLAGS = $(DIALECT_TEST_CFLAGS)
-gateway_dialects_test_openai_body_LDADD = $(DIALECT_TEST_LIBS)
+gateway_dialects_test_openai_body_LDADD = libdialects.a libupstream.a $(DIALECT_TEST_LIBS)
 gateway_dialects_test_openai_answer_SOURCES = gateway/dialects/test_openai_answer.c
 gateway_dialects_test_openai_answer_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_openai_answer_LDADD = $(DIALECT_TEST_LIBS)

@@ -31,6 +31,8 @@ enum openai_member {
 /* Of a raw key; OPENAI_MEMBERS: none of them. */
 enum openai_member openai_member_of(struct span key);
 const char *openai_member_name(enum openai_member m);
+/* Without it the answer would mean something else, at a host that lacks it. */
+bool openai_member_means(enum openai_member m);
 
 /* What parse leaves for pass_request (chat.places). */
 struct openai_places {
@@ -38,11 +40,45 @@ struct openai_places {
     bool unknown;              /* there are members that we do not know */
     bool developer;            /* a message has that role */
     bool calls;                /* an assistant's message calls tools */
+    bool reasoning;            /* an assistant's message brings its reasoning back */
 };
 
 bool openai_parse(struct chat *chat, const struct parse_spec *spec);
 
 /* ---- openai_body.c ---- */
+
+/* Of a chat of any dialect, this one too: there it says what the host or the model lacks. */
+bool openai_takes(const struct chat *chat, const struct target *target, struct fault *fault);
+/* Of a chat of any dialect: one of this own is written anew where a host refuses what it does not know. */
+bool openai_write_request(const struct chat *chat, const struct target *target, struct request_out *out);
+
+/* ---- openai_turns.c: "messages" ---- */
+
+/* The member, key included, behind what out->body holds. False: out->fault. */
+bool openai_write_messages(const struct chat *chat, const struct target *target, struct request_out *out);
+/* The instruction that stands for a JSON schema, or for JSON at all, as the raw body of a string. */
+void openai_add_instruction(const struct chat *chat, struct buf *raw);
+/* What an assistant's turn must bring back as reasoning_content; SPAN_NONE: nothing (deepseek-and-compatible A3). */
+struct span openai_reasoning_back(const struct chat *chat, const struct chat_turn *turn, const struct target *target);
+
+/* ---- openai_host.c: what hosts and models want otherwise ---- */
+
+/* Is the word in a list with blanks between? */
+bool openai_listed(const char *list, struct span word);
+/* A custom tool has its own form there; else it goes out as a function. */
+bool openai_knows_custom(const struct target *target);
+/* The nearest effort that the model knows; NULL: send none. *changed: it is not what was asked. */
+const char *openai_effort(const struct chat *chat, const struct traits *traits, bool *changed);
+/* DeepSeek's pair; NULL: leave it out. */
+void openai_deepseek_thinking(const struct chat *chat, const char **type, const char **effort);
+/* Would a forced tool choice be refused, since the model thinks? */
+bool openai_unforced(const struct chat *chat, const struct target *target);
+/* Is there a JSON schema to be put into words? */
+bool openai_schema_in_words(const struct chat *chat, const struct target *target);
+/* The caller's word for what sets the effort: "reasoning_effort", "thinking"... */
+struct span openai_effort_field(const struct chat *chat);
+
+/* ---- openai_pass.c ---- */
 
 bool openai_pass_request(const struct chat *chat, const struct target *target, struct request_out *out);
 

@@ -92,6 +92,11 @@ const char *openai_member_name(enum openai_member m)
     return members[m].name.p;
 }
 
+bool openai_member_means(enum openai_member m)
+{
+    return members[m].says == MEANS;
+}
+
 static bool foreign(struct parse *p, struct span name, enum foreign_kind kind)
 {
     return chat_add_foreign(p->chat, p->arena, name, kind) || reading_no_memory(&p->r);
@@ -228,6 +233,24 @@ static bool take_foreign(struct parse *p, struct span json, struct chat_item **o
     return foreign_here(p, "", FOREIGN_MEANS);
 }
 
+/* Mistral's {"type":"thinking","thinking":[{"type":"text","text":...}]}: it wants the block back as it was. */
+static bool take_thinking(struct parse *p, struct span part, struct chat_item **out)
+{
+    const struct span thinking = jval_get(part, "thinking");
+    struct chat_item *item = add(p, ITEM_REASONING);
+    struct span raw = jval_raw(thinking);
+
+    if (!item)
+        return false;
+    for (struct jiter it = jiter_begin(thinking); !raw.p && jiter_next(&it);)
+        raw = jval_raw(jval_get(it.value, "text"));
+    item->text = raw.p ? raw : SPAN_LIT("");
+    item->json = part;
+    p->chat->text_bytes += part.n;
+    *out = item;
+    return true;
+}
+
 enum { P_TYPE, P_TEXT, P_IMAGE, P_AUDIO, P_FILE, P_REFUSAL, P_BREAKPOINT, P_CACHE, P_MEMBERS };
 
 static bool take_part_of_kind(struct parse *p, struct span part, const struct span m[P_MEMBERS], struct chat_item **out)
@@ -248,6 +271,8 @@ static bool take_part_of_kind(struct parse *p, struct span part, const struct sp
     if (jraw_is(type, "refusal"))
         return jval_type(m[P_REFUSAL]) == JTYPE_STRING ? take_text(p, m[P_REFUSAL], ITEM_REFUSAL, out)
                                                        : reading_want(&p->r, "refusal", "must be a string");
+    if (jraw_is(type, "thinking") && p->r.role == ROLE_ASSISTANT)
+        return take_thinking(p, part, out);
     return take_foreign(p, part, out);
 }
 
@@ -345,7 +370,7 @@ static bool take_reasoning(struct parse *p, struct span value)
 
     if (jval_type(value) != JTYPE_STRING)
         return true;
-    p->thinking_keys = true;
+    p->thinking_keys = p->places->reasoning = true;
     p->chat->text_bytes += jval_raw(value).n;
     item = add(p, ITEM_REASONING);
     if (!item)

@@ -1,0 +1,104 @@
+/* openai_host.c - how hosts of the Chat dialect and their models want the same thing said: efforts, thinking, tool choice,
+ * schemas. All of it follows from quirks and traits; no host and no model is known here by name. Source: wire/translation
+ * section 3, wire/deepseek-and-compatible. */
+#include "gateway/dialects/openai.h"
+
+bool openai_listed(const char *list, struct span word)
+{
+    struct span rest = span_str(list);
+
+    while (rest.n && word.n) {
+        const struct span one = span_first(rest, span_find(rest, ' '));
+
+        if (span_eq(one, word))
+            return true;
+        rest = span_skip(rest, one.n + 1);
+    }
+    return false;
+}
+
+bool openai_knows_custom(const struct target *target)
+{
+    return target->quirks->family == FAMILY_OPENAI && !openai_listed(target->quirks->lacks, SPAN_LIT("custom"));
+}
+
+/* ---- effort ---- */
+
+static const char *const words[] = { "none", "minimal", "low", "medium", "high", "xhigh", "max" };
+#define WORDS ((int)(sizeof words / sizeof words[0]))
+#define WORDS_MOST_KNOW "none low medium high"
+
+/* Nearest steps of a budget of tokens (wire/translation section 3). */
+static int step_of_budget(int64_t tokens)
+{
+    return tokens <= 0 ? 0 : tokens <= 6144 ? 2 : tokens <= 12288 ? 3 : tokens <= 24576 ? 4 : 5;
+}
+
+/* Index of the asked step in `words`; -1: none is asked, or the model shall choose. */
+static int step_of(const struct chat *chat)
+{
+    if (chat->effort == EFFORT_UNSET || chat->effort == EFFORT_DYNAMIC)
+        return -1;
+    return chat->effort == EFFORT_BUDGET ? step_of_budget(chat->budget) : (int)chat->effort - (int)EFFORT_OFF;
+}
+
+const char *openai_effort(const struct chat *chat, const struct traits *traits, bool *changed)
+{
+    const char *known = traits->efforts[0] ? traits->efforts : WORDS_MOST_KNOW;
+    const int want = step_of(chat);
+    int best = -1;
+
+    *changed = false;
+    if (want < 0)
+        return NULL;
+    if (traits->thinking == THINKING_NONE) {
+        *changed = chat->effort != EFFORT_OFF;
+        return NULL;
+    }
+    for (int i = 0; i < WORDS; i++) {
+        const int far = i > want ? i - want : want - i, best_far = best > want ? best - want : want - best;
+
+        if (openai_listed(known, span_str(words[i])) && (best < 0 || far < best_far))
+            best = i;
+    }
+    *changed = best != want && chat->effort != EFFORT_BUDGET;
+    return best < 0 ? NULL : words[best];
+}
+
+void openai_deepseek_thinking(const struct chat *chat, const char **type, const char **effort)
+{
+    const int step = step_of(chat);
+
+    *type = *effort = NULL;
+    if (step == 0)
+        *type = "disabled";
+    else if (step > 0)
+        *effort = step <= 2 ? "low" : step <= 4 ? "high" : "max";
+    else if (chat->effort == EFFORT_DYNAMIC)
+        *type = "enabled";
+}
+
+struct span openai_effort_field(const struct chat *chat)
+{
+    switch (chat->dialect) {
+    case DIALECT_RESPONSES: return SPAN_LIT("reasoning.effort");
+    case DIALECT_ANTHROPIC: return SPAN_LIT("thinking");
+    case DIALECT_GEMINI: return SPAN_LIT("generationConfig.thinkingConfig");
+    default: return SPAN_LIT("reasoning_effort");
+    }
+}
+
+/* ---- the rest ---- */
+
+bool openai_unforced(const struct chat *chat, const struct target *target)
+{
+    const bool forced = chat->choice == CHOICE_ANY || chat->choice == CHOICE_NAMED ||
+                        (chat->choice == CHOICE_ALLOWED && chat->choice_any);
+
+    return forced && !target->traits->forced_tools && chat->effort != EFFORT_OFF;
+}
+
+bool openai_schema_in_words(const struct chat *chat, const struct target *target)
+{
+    return chat->format == FORMAT_SCHEMA && !(target->traits->schema && target->quirks->supports_json_schema);
+}
