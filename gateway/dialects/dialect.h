@@ -111,7 +111,9 @@ struct dialect {
     bool (*takes)(const struct chat *chat, const struct target *target, struct fault *fault);
     /* Writes the provider's body. False: out->fault is set (its status 400: the caller's; 503: no memory). */
     bool (*write_request)(const struct chat *chat, const struct target *target, struct request_out *out);
-    /* The same for a chat of this very dialect: bytes pass but for what must change. */
+    /* The same for a chat of this very dialect: bytes pass but for what must change. Where that is all, it is written to
+     * out->body, and pieces has that alone. `passes` is its `takes`: what this host or model lacks. NULL: it takes all. */
+    bool (*passes)(const struct chat *chat, const struct target *target, struct fault *fault);
     bool (*pass_request)(const struct chat *chat, const struct target *target, struct request_out *out);
 
     /* `json` has been scanned. False: not this dialect, or d->failed. An error object sets d->has_error and is true. */

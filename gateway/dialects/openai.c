@@ -28,6 +28,7 @@ const struct dialect openai_dialect = {
     .parse = openai_parse,
     .takes = openai_takes,
     .write_request = openai_write_request,
+    .passes = openai_takes,
     .pass_request = openai_pass_request,
     .read_whole = openai_read_whole,
     .read_event = openai_read_event,

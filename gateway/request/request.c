@@ -385,6 +385,13 @@ static bool own_view(struct request *r)
     return true;
 }
 
+static bool can_say(const struct request *r, const struct dialect *wire, const struct target *to, struct fault *why)
+{
+    if (wire->id == r->chat.dialect)
+        return !wire->passes || wire->passes(&r->chat, to, why);
+    return wire->takes && r->dialect->writer_new && wire->takes(&r->chat, to, why);
+}
+
 /* Steps whose provider cannot be told what is asked are skipped; when that leaves none, the caller hears why. */
 static bool leave_out_untranslatable(struct request *r)
 {
@@ -403,7 +410,7 @@ static bool leave_out_untranslatable(struct request *r)
         if (!wire)
             fault_set(&why, 404, "invalid_request_error", "model_not_found", "model",
                       "%.*s is not served on this endpoint: its provider has chat alone.", SPAN_FMT(s->model->key));
-        else if (wire->id == r->chat.dialect || (wire->takes && r->dialect->writer_new && wire->takes(&r->chat, &to, &why))) {
+        else if (can_say(r, wire, &to, &why)) {
             usable = true;
             continue;
         }

@@ -329,7 +329,7 @@ static bool write_request(struct attempt *a, const struct attempt_spec *s)
     }
     a->spec.body = out.pieces;
     a->spec.n_body = out.n_pieces;
-    if (!a->same) {
+    if (a->request.n) {    /* written, of this very dialect too where a host wants it anew */
         a->request_span = own(s->arena, &a->request);
         a->spec.body = &a->request_span;
         a->spec.n_body = 1;
