@@ -65,7 +65,8 @@ libdialects_a_SOURCES += \
 	gateway/dialects/responses_request.c \
 	gateway/dialects/responses_tools.c
 
-RESPONSES_TESTS = gateway/dialects/test_responses_request gateway/dialects/test_responses_body
+RESPONSES_TESTS = gateway/dialects/test_responses_request gateway/dialects/test_responses_body \
+	gateway/dialects/test_responses_answer gateway/dialects/test_responses_reply
 check_PROGRAMS += $(RESPONSES_TESTS)
 TESTS += $(RESPONSES_TESTS)
 gateway_dialects_test_responses_request_SOURCES = gateway/dialects/test_responses_request.c gateway/dialects/test_responses.h
@@ -74,6 +75,12 @@ gateway_dialects_test_responses_request_LDADD = $(DIALECT_TEST_LIBS)
 gateway_dialects_test_responses_body_SOURCES = gateway/dialects/test_responses_body.c gateway/dialects/test_responses.h
 gateway_dialects_test_responses_body_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_responses_body_LDADD = $(DIALECT_TEST_LIBS)
+gateway_dialects_test_responses_answer_SOURCES = gateway/dialects/test_responses_answer.c gateway/dialects/test_responses.h
+gateway_dialects_test_responses_answer_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_responses_answer_LDADD = $(DIALECT_TEST_LIBS)
+gateway_dialects_test_responses_reply_SOURCES = gateway/dialects/test_responses_reply.c gateway/dialects/test_responses.h
+gateway_dialects_test_responses_reply_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_responses_reply_LDADD = $(DIALECT_TEST_LIBS)
 
 # Anthropic Messages
 libdialects_a_SOURCES += \

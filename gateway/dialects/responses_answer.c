@@ -50,16 +50,31 @@ static struct seen *seen_at(struct draft *d, int64_t index)
     return &s->items[index];
 }
 
-/* The item becomes a call, if it is none yet. */
+/* The item becomes a call, if it is none yet. One of a namespace has both names in one, as the request's tools have
+ * (responses_tools.c): so the checks find it among them. */
 static bool begin_call(struct draft *d, struct seen *s, struct span item, bool custom)
 {
+    static const char *const names[] = { "call_id", "name", "namespace" };
     struct responses_seen *all = d->reader_block;
+    struct span m[3], space;
+    struct buf joined;
+    bool ok;
 
     if (!s->call) {
         s->call = true;
         s->ordinal = all->n_calls++;
     }
-    return draft_call(d, 0, s->ordinal, jval_raw(jval_get(item, "call_id")), jval_raw(jval_get(item, "name")), custom);
+    jval_members(item, names, 3, m);
+    space = jval_raw(m[2]);
+    if (space.n == 0)
+        return draft_call(d, 0, s->ordinal, jval_raw(m[0]), jval_raw(m[1]), custom);
+    buf_init(&joined, 65536);
+    buf_add_span(&joined, space);
+    buf_add_str(&joined, span_ends(space, SPAN_LIT("_")) ? "" : "__");
+    buf_add_span(&joined, jval_raw(m[1]));
+    ok = draft_call(d, 0, s->ordinal, jval_raw(m[0]), buf_span(&joined), custom);
+    buf_free(&joined);
+    return ok;
 }
 
 /* ---- usage: inclusive counters to disjoint ones ---- */
@@ -143,13 +158,19 @@ static bool take_citation(struct draft *d, struct span annotation)
     return draft_citation(d, 0, jval_raw(jval_get(annotation, "url")), jval_raw(jval_get(annotation, "title")), from, to);
 }
 
+static bool has_elements(struct span list)
+{
+    struct jiter it = jiter_begin(list);
+
+    return jval_type(list) == JTYPE_ARRAY && jiter_next(&it);
+}
+
 static bool take_logprobs(struct draft *d, struct seen *s, struct span list)
 {
-    for (struct jiter it = jiter_begin(list); jiter_next(&it);) {    /* an empty list says nothing */
-        s->logprobs = true;
-        return draft_logprobs(d, 0, list);
-    }
-    return true;
+    if (!has_elements(list))
+        return true;
+    s->logprobs = true;
+    return draft_logprobs(d, 0, list);
 }
 
 static bool take_message(struct draft *d, struct seen *s, struct span item)
@@ -165,7 +186,7 @@ static bool take_message(struct draft *d, struct seen *s, struct span item)
             return false;
         if (!text && !draft_text(d, 0, PIECE_REFUSAL, jval_raw(m[1])))
             return false;
-        if (!logprobs && jval_type(m[3]) == JTYPE_ARRAY && !take_logprobs(d, s, m[3]))
+        if (!logprobs && !take_logprobs(d, s, m[3]))
             return false;
         if (citations || jval_type(m[2]) != JTYPE_ARRAY)
             continue;
@@ -197,10 +218,9 @@ static bool take_reasoning(struct draft *d, struct seen *s, struct span item, co
 
     jval_members(item, names, 3, m);
     if (!visible) {
-        const struct span list = jiter_begin(m[0]).rest.n > 1 ? m[0] : m[1];
+        const struct span list = has_elements(m[0]) ? m[0] : m[1];
 
-        for (struct jiter it = jiter_begin(list); jiter_next(&it);)
-            visible = true;
+        visible = has_elements(list);
         if (!take_texts(d, list))
             return false;
     }
