@@ -16,5 +16,5 @@ check-races: tollgate tests/mock_upstream
 	FLOW_LONG=1 $(FLOW) -p test_keys_budgets.py
 .PHONY: check-kill check-races
 EXTRA_DIST += docs/operating.md tests/tsan.supp
-EXTRA_DIST += $(wildcard $(srcdir)/tests/flow/*.py) $(wildcard $(srcdir)/tests/sdk/*.mjs) tests/sdk/package.json \
-	tests/sdk/package-lock.json
+EXTRA_DIST += $(wildcard $(srcdir)/tests/flow/*.py) $(wildcard $(srcdir)/tests/sdk/*.mjs) \
+	$(foreach d,callers cases upstreams,$(wildcard $(srcdir)/tests/sdk/$d/*.mjs)) tests/sdk/package.json tests/sdk/package-lock.json

@@ -17,7 +17,7 @@ static bool is(const char *a, const char *b)
 /* Overload has a status of its own there. */
 static int fault_status(const struct fault *f)
 {
-    return f->status == 503 && is(f->code, "overloaded") ? 529 : f->status;
+    return f->status == 503 && (is(f->code, "overloaded") || is(f->code, "upstream_overloaded")) ? 529 : f->status;
 }
 
 static const char *error_type(const struct fault *f)

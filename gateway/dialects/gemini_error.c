@@ -97,6 +97,17 @@ int gemini_fault_status(const struct fault *f)
     return f->status;
 }
 
+/* Our key or credit at the provider, or answers that failed the route's checks (policies/fail.c): nothing that waiting cures. */
+static bool is_ours(const struct fault *f)
+{
+    static const char *const codes[] = { "upstream_credential", "upstream_quota", "upstream_model", "answer_rejected" };
+
+    for (size_t i = 0; f->code && i < sizeof codes / sizeof codes[0]; i++)
+        if (strcmp(f->code, codes[i]) == 0)
+            return true;
+    return false;
+}
+
 static const char *status_of(const struct fault *f)
 {
     switch (f->status) {
@@ -107,9 +118,7 @@ static const char *status_of(const struct fault *f)
     case 429: return "RESOURCE_EXHAUSTED";
     case 499: return "CANCELLED";
     case 500: return "INTERNAL";
-    /* Our key at the provider, or answers that failed the route's checks: nothing that waiting cures. */
-    case 502: return f->code && (strcmp(f->code, "upstream_auth") == 0 || strcmp(f->code, "checks_failed") == 0) ? "INTERNAL"
-                                                                                                              : "UNAVAILABLE";
+    case 502: return is_ours(f) ? "INTERNAL" : "UNAVAILABLE";
     case 503: case 529: return "UNAVAILABLE";
     case 504: return "DEADLINE_EXCEEDED";
     default: return f->status < 500 ? "INVALID_ARGUMENT" : "INTERNAL";

@@ -359,8 +359,8 @@ static void faults_speak_googles_words(void **state)
         { 401, "invalid_api_key", "UNAUTHENTICATED" }, { 403, NULL, "PERMISSION_DENIED" },
         { 429, "insufficient_quota", "RESOURCE_EXHAUSTED" },    /* a budget: DESIGN section 4 */
         { 404, "model_not_found", "NOT_FOUND" }, { 413, NULL, "INVALID_ARGUMENT" }, { 429, "rate_limit_exceeded", "RESOURCE_EXHAUSTED" },
-        { 502, "upstream_auth", "INTERNAL" }, { 503, "overloaded", "UNAVAILABLE" }, { 502, "upstream_error", "UNAVAILABLE" },
-        { 504, "timeout", "DEADLINE_EXCEEDED" }, { 502, "checks_failed", "INTERNAL" }, { 409, NULL, "ABORTED" },
+        { 502, "upstream_credential", "INTERNAL" }, { 502, "upstream_quota", "INTERNAL" }, { 503, "upstream_overloaded", "UNAVAILABLE" }, { 502, "upstream_error", "UNAVAILABLE" },
+        { 504, "timeout", "DEADLINE_EXCEEDED" }, { 502, "answer_rejected", "INTERNAL" }, { 409, NULL, "ABORTED" },
         { 422, NULL, "INVALID_ARGUMENT" }, { 500, NULL, "INTERNAL" },
     };
 

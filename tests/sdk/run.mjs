@@ -1,21 +1,23 @@
-// run.mjs - starts a house, then the tests in a second node whose trust (NODE_EXTRA_CA_CERTS is read at start), base URL
-// and key are those of the house: so the SDK in them is as a user has it, `new OpenAI()` without a single option.
-import { spawn } from 'node:child_process';
+// run.mjs - the real SDKs through the real gateway against the strict upstreams.
+//
+//   node tests/sdk/run.mjs [--only NAME | --grep REGEXP] [--list] [--verbose] [--direct] [--all]
+//
+// Two steps, because a program reads NODE_EXTRA_CA_CERTS at its start: `tollgate init` makes the CA, then a second node that
+// trusts it runs the cases. --all: also what is pending (pending.mjs) must pass. --direct points the SDKs at the upstreams themselves: it shows that each understands the other.
+import { execFileSync, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const holder = spawn('python3', [path.join(here, '../flow/hold.py')], { stdio: ['pipe', 'pipe', 'inherit'] });
-let text = '', started = false;
+const top = process.env.top_srcdir ?? path.join(here, '../..'), build = process.env.top_builddir ?? path.join(top, 'build');
 
-holder.on('exit', (code) => { if (!started) { console.error('the house did not stand'); process.exit(code || 1); } });
-holder.stdout.on('data', (d) => {
-  text += d;
-  if (started || !text.includes('\n')) return;
-  started = true;
-  const house = JSON.parse(text);
-  const env = { ...process.env, NODE_EXTRA_CA_CERTS: house.ca, OPENAI_BASE_URL: house.url, OPENAI_API_KEY: house.key,
-    MOCK_URL: house.mock };
-  const tests = spawn(process.execPath, ['--test', '--test-reporter=tap', path.join(here, 'openai.test.mjs')], { env, stdio: 'inherit' });
-  tests.on('exit', (code) => { holder.on('exit', (h) => process.exit(code || h)); holder.stdin.end(); });
-});
+if (Number(process.versions.node.split('.')[0]) < 20) { console.error(`The SDKs need Node.js 20 or newer; this is ${process.version}.`); process.exit(2); }
+
+const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'tollgate-sdk-'));
+execFileSync(path.join(build, 'tollgate'), ['init', '--port', '1', '--models', path.join(top, 'engine/models'), dir], { stdio: ['ignore', 'ignore', 'inherit'] });
+const env = { ...process.env, NODE_EXTRA_CA_CERTS: path.join(dir, 'ca.pem'), SDK_HOUSE: dir, top_srcdir: top, top_builddir: build, NODE_NO_WARNINGS: '1' };
+const tests = spawn(process.execPath, [path.join(here, 'main.mjs'), ...process.argv.slice(2)], { env, stdio: 'inherit' });
+for (const s of ['SIGINT', 'SIGTERM']) process.on(s, () => tests.kill(s));
+tests.on('exit', (code) => { fs.rmSync(dir, { recursive: true, force: true }); process.exit(code ?? 1); });
