@@ -19,6 +19,7 @@ libdialects_a_SOURCES += \
 	gateway/dialects/openai_body.c \
 	gateway/dialects/openai_host.c \
 	gateway/dialects/openai_pass.c \
+	gateway/dialects/openai_reply.c \
 	gateway/dialects/openai_request.c \
 	gateway/dialects/openai_think.c gateway/dialects/openai_think.h \
 	gateway/dialects/openai_turns.c

@@ -1,27 +1,6 @@
 /* openai.c - the Chat dialect as one table (dialect.h). */
 #include "gateway/dialects/openai.h"
 
-static int fault_status(const struct fault *f)
-{
-    return f->status;
-}
-
-static void write_fault(const struct fault *f, struct span request_id, struct buf *out)
-{
-    (void)request_id;
-    fault_render_openai(f, out);
-}
-
-static void write_stream_fault(const struct fault *f, struct span request_id, const struct chat *chat, bool begun, struct buf *out)
-{
-    (void)request_id;
-    (void)chat;
-    (void)begun;
-    buf_add_str(out, "data: ");
-    fault_render_openai(f, out);
-    buf_add_str(out, "\n\n");
-}
-
 const struct dialect openai_dialect = {
     .id = DIALECT_CHAT,
     .name = "openai",
@@ -35,8 +14,12 @@ const struct dialect openai_dialect = {
     .read_error = openai_read_error,
     .relay = openai_relay,
     .relay_end = openai_relay_end,
-    .fault_status = fault_status,
-    .write_fault = write_fault,
-    .write_stream_fault = write_stream_fault,
+    .writer_new = openai_writer_new,
+    .writer_free = openai_writer_free,
+    .writer_piece = openai_writer_piece,
+    .writer_end = openai_writer_end,
+    .fault_status = openai_fault_status,
+    .write_fault = openai_write_fault,
+    .write_stream_fault = openai_write_stream_fault,
     .keepalive = ": keep-alive\n\n",
 };

@@ -96,4 +96,16 @@ const char *openai_relay_end(const struct chat *chat);
 /* Usage of the dialect, inclusive counters, into disjoint ones. False: nothing that could be charged. */
 bool openai_read_usage(struct draft *d, struct span usage, const struct quirks *q);
 
+/* ---- openai_reply.c ---- */
+
+struct writer *openai_writer_new(const struct reply_info *info, struct buf *out);
+void openai_writer_free(struct writer *w);
+bool openai_writer_piece(struct writer *w, const struct piece *p);
+bool openai_writer_end(struct writer *w, const struct draft *d, struct buf *terminal);
+/* The member "usage": disjoint counters into the dialect's inclusive ones. */
+void openai_write_usage(const struct usage *u, struct buf *b);
+int openai_fault_status(const struct fault *f);
+void openai_write_fault(const struct fault *f, struct span request_id, struct buf *out);
+void openai_write_stream_fault(const struct fault *f, struct span request_id, const struct chat *chat, bool begun, struct buf *out);
+
 #endif
