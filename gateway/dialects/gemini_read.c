@@ -14,7 +14,7 @@ bool gemini_key_is(struct span key, const char *camel)
     char plain[64];
     size_t i = 0;
 
-    if (key.n > sizeof plain)
+    if (!key.p || key.n > sizeof plain)
         return false;
     if (memchr(key.p, '\\', key.n))
         key = (struct span){ plain, jraw_unescape(key, plain) };

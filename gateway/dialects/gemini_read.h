@@ -11,7 +11,7 @@ struct gemini_places {
     struct span max_tokens;        /* maxOutputTokens' value within it; SPAN_NONE */
 };
 
-/* Is a raw key this name, in camelCase or in snake_case? */
+/* Is a raw key this name, in camelCase or in snake_case? No for SPAN_NONE, an element of an array. */
 bool gemini_key_is(struct span key, const char *camel);
 /* A raw key as camelCase in plain ASCII, as faults and warnings need it: cut to fit. */
 void gemini_key_text(struct span key, char *out, size_t room);

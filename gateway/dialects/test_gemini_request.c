@@ -139,6 +139,7 @@ static void each_fault_names_its_field(void **state)
         { "{" HI ",\"systemInstruction\":{\"parts\":[{\"inlineData\":{}}]}}", "systemInstruction.parts[0].text" },
         { "{" HI ",\"tools\":{}}", "tools" },
         { "{" HI ",\"tools\":[5]}", "tools[0]" },
+        { "{" HI ",\"tools\":[[{}]]}", "tools[0]" },
         { "{" HI ",\"tools\":[{\"functionDeclarations\":5}]}", "tools[0].functionDeclarations" },
         { "{" HI ",\"tools\":[{\"functionDeclarations\":[{}]}]}", "tools[0].functionDeclarations[0].name" },
         { "{" HI ",\"tools\":[{\"functionDeclarations\":[{\"name\":\"f\",\"parameters\":{},\"parametersJsonSchema\":{}}]}]}",
