@@ -136,8 +136,9 @@ struct span names_out(struct names *names, struct arena *arena, struct span name
                       SPAN_FMT(theirs));
             return SPAN_NONE;
         }
-    if (names->n % 16 == 0) {
-        void *more = arena_zalloc_array(arena, names->n + 16, sizeof names->list[0], _Alignof(struct span));
+    /* Full at 0, 16, 32, 64...: doubled each time, since the arena gives nothing back. */
+    if (names->n == 0 || (names->n >= 16 && (names->n & (names->n - 1)) == 0)) {
+        void *more = arena_zalloc_array(arena, names->n ? 2 * names->n : 16, sizeof names->list[0], _Alignof(struct span));
 
         if (!more) {
             fault_set(fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory.");
