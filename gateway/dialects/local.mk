@@ -36,7 +36,8 @@ gateway_dialects_test_unwrap_SOURCES = gateway/dialects/test_unwrap.c
 gateway_dialects_test_unwrap_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_unwrap_LDADD = $(DIALECT_TEST_LIBS)
 
-OPENAI_TESTS = gateway/dialects/test_openai_request gateway/dialects/test_openai_body gateway/dialects/test_openai_answer
+OPENAI_TESTS = gateway/dialects/test_openai_request gateway/dialects/test_openai_body gateway/dialects/test_openai_answer \
+	gateway/dialects/test_openai_reply
 check_PROGRAMS += $(OPENAI_TESTS)
 TESTS += $(OPENAI_TESTS)
 gateway_dialects_test_openai_request_SOURCES = gateway/dialects/test_openai_request.c
@@ -45,6 +46,9 @@ gateway_dialects_test_openai_request_LDADD = $(DIALECT_TEST_LIBS)
 gateway_dialects_test_openai_body_SOURCES = gateway/dialects/test_openai_body.c
 gateway_dialects_test_openai_body_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_openai_body_LDADD = libdialects.a libupstream.a $(DIALECT_TEST_LIBS)
+gateway_dialects_test_openai_reply_SOURCES = gateway/dialects/test_openai_reply.c
+gateway_dialects_test_openai_reply_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_openai_reply_LDADD = $(DIALECT_TEST_LIBS)
 gateway_dialects_test_openai_answer_SOURCES = gateway/dialects/test_openai_answer.c
 gateway_dialects_test_openai_answer_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_openai_answer_LDADD = $(DIALECT_TEST_LIBS)
