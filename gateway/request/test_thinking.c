@@ -127,10 +127,30 @@ static void what_the_caller_brought_is_left_alone(void **state)
     a.turn = chat_add_turn(&a.chat, &a.arena, ROLE_ASSISTANT);
     own = chat_add_item(&a.chat, a.turn, &a.arena, ITEM_REASONING);
     own->text = SPAN_LIT("mine");
+    own->opaque_raw = SPAN_LIT("signed");
     chat_add_item(&a.chat, a.turn, &a.arena, ITEM_CALL)->call = (struct chat_call){ .id = SPAN_LIT("call_1") };
     assert_true(thinking_restore(t, MINE, &a.chat, &a.arena, 2000));
     assert_ptr_equal(a.turn->items, own);
-    assert_false(own->opaque_raw.p);
+    arena_free(&a.arena);
+    thinking_free(t);
+}
+
+static void a_text_that_came_back_without_its_signature_is_replaced_by_the_whole(void **state)
+{
+    struct thinking *t = thinking_new(1u << 20);
+    struct history a;
+
+    (void)state;
+    keep(t, "call_1", "because", 1000);
+    arena_init(&a.arena, 1u << 20);
+    chat_init(&a.chat, DIALECT_RESPONSES, SPAN_LIT("{}"));
+    a.turn = chat_add_turn(&a.chat, &a.arena, ROLE_ASSISTANT);
+    chat_add_item(&a.chat, a.turn, &a.arena, ITEM_REASONING)->text = SPAN_LIT("beca");
+    chat_add_item(&a.chat, a.turn, &a.arena, ITEM_CALL)->call = (struct chat_call){ .id = SPAN_LIT("call_1") };
+    assert_true(thinking_restore(t, MINE, &a.chat, &a.arena, 2000));
+    assert_true(span_is(a.turn->items->text, "because") && span_is(a.turn->items->opaque_raw, "sig"));
+    assert_int_equal(a.turn->items->next->kind, ITEM_CALL);
+    assert_null(a.turn->items->next->next);
     arena_free(&a.arena);
     thinking_free(t);
 }
@@ -143,6 +163,7 @@ int main(void)
         cmocka_unit_test(it_expires),
         cmocka_unit_test(the_oldest_goes_when_the_room_is_full),
         cmocka_unit_test(what_the_caller_brought_is_left_alone),
+        cmocka_unit_test(a_text_that_came_back_without_its_signature_is_replaced_by_the_whole),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

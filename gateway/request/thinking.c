@@ -170,12 +170,29 @@ static struct chat_item *first_call(struct chat_turn *turn)
     return i;
 }
 
+/* Reasoning that comes back without what signs it (a dialect shows the text and has no place for the rest) is not enough. */
 static bool brought_its_own(const struct chat_turn *turn)
 {
     for (const struct chat_item *i = turn->items; i; i = i->next)
-        if (i->opaque_raw.p || (i->kind == ITEM_REASONING && i->text.n))
+        if (i->opaque_raw.n)
             return true;
     return false;
+}
+
+/* What came back of it without a signature: the whole is put in its place. */
+static void drop_reasoning(struct chat_turn *turn)
+{
+    struct chat_item **at = &turn->items;
+
+    turn->last = NULL;
+    while (*at) {
+        if ((*at)->kind == ITEM_REASONING) {
+            *at = (*at)->next;
+            continue;
+        }
+        turn->last = *at;
+        at = &(*at)->next;
+    }
 }
 
 static bool prepend(struct chat_turn *turn, struct arena *arena, struct chat_item **at, struct span text, struct span opaque,
@@ -204,6 +221,7 @@ static bool put_back(const struct entry *e, struct chat_turn *turn, struct arena
     enum family family = e->family;
     struct chat_item **front = &turn->items;
 
+    drop_reasoning(turn);
     for (size_t i = 0; i < e->n_marks; i++) {
         const struct mark *m = &e->marks[i];
         const struct span opaque = arena_copy(arena, (struct span){ e->bytes + m->at, m->n });
