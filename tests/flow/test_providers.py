@@ -69,7 +69,7 @@ def house(host, dialect="openai", models=("p/m",), keys=("KEY_A",), base="/v1", 
     providers.update(more or {})
     prices = {}
     for m in models:
-        prices.update(priced(*m) if isinstance(m, tuple) else priced(m))
+        prices.update(priced(m[0], **m[1]) if isinstance(m, tuple) else priced(m))
     names = [m[0] if isinstance(m, tuple) else m for m in models]
     route = {"name": "default", "steps": [{"model": n, "attempts": attempts, "checks": CHECKS} for n in names]}
     return House(mock=False, config={"providers": providers}, env={k: "sk-" + k.lower() for k in ("KEY_A", "KEY_B")},
@@ -131,6 +131,126 @@ class Spent(unittest.TestCase):
                 self.assertEqual(h.chat().status, 200)
             self.assertEqual([c[1]["authorization"] for c in host.calls],
                              ["Bearer sk-key_a"] + ["Bearer sk-key_b"] * 3)
+
+
+def gemini_answer(text="Hello", **more):
+    return dict({"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": "STOP", "index": 0}],
+                 "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15},
+                 "modelVersion": "m", "responseId": "r1"}, **more)
+
+
+def message(text="Hello", **more):
+    return dict({"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [{"type": "text", "text": text}],
+                 "stop_reason": "end_turn", "stop_sequence": None, "usage": {"input_tokens": 10, "output_tokens": 5}}, **more)
+
+
+def sse(*events, names=False):
+    return "".join("%sdata: %s\n\n" % ("event: %s\n" % e["type"] if names else "", json.dumps(e)) for e in events).encode()
+
+
+STREAM = {"content-type": "text/event-stream"}
+
+
+class Gemini(unittest.TestCase):
+    def google(self, *answers, model="gemini-3.1-pro-preview", **more):
+        host = Host(*answers)
+        self.addCleanup(host.__exit__)
+        return host, house(host, "gemini", models=[("p/m", {"upstream_id": model})], base="/v1beta", **more)
+
+    def test_the_model_is_in_the_path_and_the_key_in_its_header(self):
+        host, h = self.google((200, {}, gemini_answer()))
+        with h:
+            a = h.chat()
+            self.assertEqual((a.status, a.text), (200, "Hello"))
+            path, headers, body = host.last
+            self.assertEqual(path, "/v1beta/models/gemini-3.1-pro-preview:generateContent")
+            self.assertEqual(headers["x-goog-api-key"], "sk-key_a")
+            self.assertNotIn("authorization", headers)
+            self.assertEqual(json.loads(body)["contents"][0]["parts"][0]["text"], "Hi")
+            self.assertEqual(a.headers["x-tollgate-cost-usd"], "0.00002")    # 10 x 1 + 5 x 2 USD per million
+
+    def test_a_stream_asks_for_sse(self):
+        host, h = self.google((200, STREAM, sse(gemini_answer("Hel"), gemini_answer("lo"))))
+        with h:
+            a = h.chat(stream=True)
+            self.assertEqual((a.status, a.text), (200, "Hello"))
+            self.assertEqual(host.last[0], "/v1beta/models/gemini-3.1-pro-preview:streamGenerateContent?alt=sse")
+
+    def test_a_model_named_by_a_caller_cannot_leave_its_segment_of_the_path(self):
+        host, h = self.google((200, {}, gemini_answer()), model="../../v1/files?x=y#z")
+        with h:
+            self.assertEqual(h.chat(model="p/m").status, 200)
+            self.assertEqual(host.last[0], "/v1beta/models/..%2f..%2fv1%2ffiles%3fx%3dy%23z:generateContent")
+            for name in ("m:countTokens", "m%3Ax", "../m", "m?key=1"):
+                self.assertEqual(h.chat(model="p/" + name).status, 404)
+            self.assertEqual(len(host.calls), 1)
+
+    def test_a_wrong_key_and_a_days_quota_go_elsewhere_and_a_minutes_limit_waits(self):
+        def error(code, status, *details):
+            words = {400: "Bad request.", 429: "You exceeded your current quota, please check your plan.", 503: "Overloaded."}
+            return (code, {}, {"error": {"code": code, "status": status, "message": words[code], "details": list(details)}})
+        quota = {"@type": "type.googleapis.com/google.rpc.QuotaFailure"}
+        rows = [(error(400, "INVALID_ARGUMENT", {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}),
+                 "failed:credential"),
+                (error(429, "RESOURCE_EXHAUSTED", dict(quota, violations=[{"quotaId": "GenerateRequestsPerDayPerProjectPerModel"}])),
+                 "failed:quota"),
+                (error(429, "RESOURCE_EXHAUSTED", dict(quota, violations=[{"quotaId": "GenerateRequestsPerMinutePerProjectPerModel"}]),
+                       {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "37.5s"}), "failed:rate_limited"),
+                (error(400, "FAILED_PRECONDITION"), "failed:credential"),
+                (error(503, "UNAVAILABLE"), "failed:overloaded")]
+        for answer, verdict in rows:
+            with self.subTest(verdict):
+                host, h = self.google(answer)
+                with h:
+                    a = h.chat()
+                    self.assertEqual(verdicts(h, a)[-1], verdict)
+                    self.assertEqual(a.status, {"failed:rate_limited": 429, "failed:overloaded": 503}.get(verdict, 502))
+                    if verdict == "failed:rate_limited":
+                        self.assertEqual(a.headers["retry-after"], "38")
+
+
+class Anthropic(unittest.TestCase):
+    def claude(self, *answers, **more):
+        host = Host(*answers)
+        self.addCleanup(host.__exit__)
+        return host, house(host, "anthropic", models=[("p/m", {"upstream_id": "claude-opus-4-7"})], base="", **more)
+
+    def test_a_translated_request_has_key_version_and_a_cap(self):
+        host, h = self.claude((200, {}, message()))
+        with h:
+            a = h.chat()
+            self.assertEqual((a.status, a.text), (200, "Hello"))
+            path, headers, body = host.last
+            self.assertEqual((path, headers["x-api-key"], headers["anthropic-version"]), ("/v1/messages", "sk-key_a", "2023-06-01"))
+            self.assertNotIn("authorization", headers)
+            self.assertNotIn("anthropic-beta", headers)
+            self.assertEqual(json.loads(body)["model"], "claude-opus-4-7")
+            self.assertEqual(a.headers["x-tollgate-cost-usd"], "0.00002")
+
+    def test_a_callers_version_and_betas_go_along_byte_for_byte(self):
+        host, h = self.claude((200, {}, message()))
+        with h:
+            a = h.post({"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]},
+                       {"anthropic-version": "2023-06-01", "anthropic-beta": "a-2025-01-01,some-New_beta.1"}, path="/v1/messages?beta=true")
+            self.assertEqual(a.status, 200)
+            self.assertEqual(host.last[1]["anthropic-beta"], "a-2025-01-01,some-New_beta.1")
+            self.assertEqual(host.last[0], "/v1/messages")
+
+    def test_spend_limits_are_no_rate_limit(self):
+        limit = {"type": "error", "error": {"type": "rate_limit_error", "message": "limit",
+                                            "details": {"error_code": "enforced_spend_limit_reached"}}}
+        host, h = self.claude((429, {}, limit))
+        with h:
+            a = h.chat()
+            self.assertEqual((a.status, verdicts(h, a)), (502, ["failed:quota"]))
+            self.assertNotIn("retry-after", a.headers)
+
+    def test_an_overload_in_a_stream_is_an_overload(self):
+        error = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+        host, h = self.claude((200, STREAM, sse(error, names=True)))
+        with h:
+            a = h.chat(stream=True)
+            self.assertEqual((a.status, verdicts(h, a)), (503, ["failed:overloaded"]))
 
 
 class Servers(unittest.TestCase):
