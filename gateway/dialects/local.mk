@@ -101,12 +101,15 @@ libdialects_a_SOURCES += \
 	gateway/dialects/anthropic_turns.c \
 	gateway/dialects/anthropic_write.h
 
-ANTHROPIC_TESTS = gateway/dialects/test_anthropic_request
+ANTHROPIC_TESTS = gateway/dialects/test_anthropic_request gateway/dialects/test_anthropic_body
 check_PROGRAMS += $(ANTHROPIC_TESTS)
 TESTS += $(ANTHROPIC_TESTS)
 gateway_dialects_test_anthropic_request_SOURCES = gateway/dialects/test_anthropic_request.c gateway/dialects/test_anthropic.h
 gateway_dialects_test_anthropic_request_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_anthropic_request_LDADD = $(DIALECT_TEST_LIBS)
+gateway_dialects_test_anthropic_body_SOURCES = gateway/dialects/test_anthropic_body.c gateway/dialects/test_anthropic.h
+gateway_dialects_test_anthropic_body_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_anthropic_body_LDADD = $(DIALECT_TEST_LIBS)
 
 # Gemini
 libdialects_a_SOURCES += \
