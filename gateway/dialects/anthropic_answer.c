@@ -193,6 +193,16 @@ static bool read_delta(struct draft *d, struct span delta, int64_t index, const 
     return true;    /* of a server tool */
 }
 
+/* A call without a piece of arguments has an empty object. */
+static bool end_block(struct draft *d, int64_t index)
+{
+    for (unsigned i = d->reader.n_calls; i-- > 0;)
+        if (d->reader.blocks[i] == index)
+            return i >= d->n_calls || d->calls[i].arguments.n > 0 || d->calls[i].custom ||
+                   draft_arguments(d, 0, i, SPAN_LIT("{}"));
+    return true;
+}
+
 /* ---- the message ---- */
 
 static void read_names(struct draft *d, struct span message)
@@ -247,6 +257,8 @@ bool anthropic_read_event(struct draft *d, struct span name, struct span json, c
         return read_delta(d, m[4], index, target);
     if (jraw_is(type, "content_block_start"))
         return read_block(d, m[3], index, false, target);
+    if (jraw_is(type, "content_block_stop"))
+        return end_block(d, index);
     if (jraw_is(type, "message_start")) {
         read_names(d, m[1]);
         read_usage(d, jval_get(m[1], "usage"), false);
@@ -258,7 +270,7 @@ bool anthropic_read_event(struct draft *d, struct span name, struct span json, c
     } else if (is_error(json)) {
         anthropic_read_error(d, json, true);
     }
-    return true;    /* ping, content_block_stop, and events that are newer than we are */
+    return true;    /* ping, and events that are newer than we are */
 }
 
 void anthropic_read_error(struct draft *d, struct span body, bool scanned)

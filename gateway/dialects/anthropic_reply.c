@@ -507,12 +507,10 @@ bool anthropic_writer_piece(struct writer *writer, const struct piece *p)
     if (p->choice != 0 || p->kind == PIECE_LOGPROBS || (opaque && (p->call >= 0 || p->family != FAMILY_ANTHROPIC)))
         return true;
     start(w);
-    if (!own && call_goes_on(w))
-        ok = hold(w, p);
-    else if (own)
+    if (own)    /* its end lets go what waited: pieces only ever wait for a call that goes on */
         ok = write_piece(w, p) && drain(w, false);
     else
-        ok = drain(w, false) && (call_goes_on(w) ? hold(w, p) : write_piece(w, p));
+        ok = call_goes_on(w) ? hold(w, p) : write_piece(w, p);
     return ok && buf_ok(w->base.out) && buf_ok(&w->content) && buf_ok(&w->arguments) && buf_ok(&w->citations);
 }
 

@@ -101,7 +101,8 @@ libdialects_a_SOURCES += \
 	gateway/dialects/anthropic_turns.c \
 	gateway/dialects/anthropic_write.h
 
-ANTHROPIC_TESTS = gateway/dialects/test_anthropic_request gateway/dialects/test_anthropic_body
+ANTHROPIC_TESTS = gateway/dialects/test_anthropic_request gateway/dialects/test_anthropic_body \
+	gateway/dialects/test_anthropic_answer gateway/dialects/test_anthropic_reply
 check_PROGRAMS += $(ANTHROPIC_TESTS)
 TESTS += $(ANTHROPIC_TESTS)
 gateway_dialects_test_anthropic_request_SOURCES = gateway/dialects/test_anthropic_request.c gateway/dialects/test_anthropic.h
@@ -110,6 +111,12 @@ gateway_dialects_test_anthropic_request_LDADD = $(DIALECT_TEST_LIBS)
 gateway_dialects_test_anthropic_body_SOURCES = gateway/dialects/test_anthropic_body.c gateway/dialects/test_anthropic.h
 gateway_dialects_test_anthropic_body_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_anthropic_body_LDADD = $(DIALECT_TEST_LIBS)
+gateway_dialects_test_anthropic_answer_SOURCES = gateway/dialects/test_anthropic_answer.c gateway/dialects/test_anthropic.h
+gateway_dialects_test_anthropic_answer_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_anthropic_answer_LDADD = $(DIALECT_TEST_LIBS)
+gateway_dialects_test_anthropic_reply_SOURCES = gateway/dialects/test_anthropic_reply.c gateway/dialects/test_anthropic.h
+gateway_dialects_test_anthropic_reply_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_anthropic_reply_LDADD = $(DIALECT_TEST_LIBS)
 
 # Gemini
 libdialects_a_SOURCES += \
