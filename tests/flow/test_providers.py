@@ -253,6 +253,24 @@ class Anthropic(unittest.TestCase):
             self.assertEqual((a.status, verdicts(h, a)), (503, ["failed:overloaded"]))
 
 
+class Responses(unittest.TestCase):
+    def test_a_model_that_exists_there_alone_is_asked_there_by_callers_of_chat(self):
+        answer = {"id": "resp_1", "object": "response", "created_at": 1, "status": "completed", "model": "gpt-5.5-pro", "error": None,
+                  "incomplete_details": None, "output": [{"type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
+                                                          "content": [{"type": "output_text", "text": "Hello", "annotations": []}]}],
+                  "usage": {"input_tokens": 10, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 5,
+                            "output_tokens_details": {"reasoning_tokens": 3}, "total_tokens": 15}}
+        with Host((200, {}, answer)) as host:
+            with house(host, quirks={"server": "openai"}, models=[("p/m", {"upstream_id": "gpt-5.5-pro"})]) as h:
+                a = h.chat(reasoning_effort="low", temperature=0.3)
+                self.assertEqual((a.status, a.text, a.headers["x-tollgate-cost-usd"]), (200, "Hello", "0.00002"))
+                path, headers, body = host.last
+                self.assertEqual((path, headers["authorization"]), ("/v1/responses", "Bearer sk-key_a"))
+                self.assertEqual(json.loads(body)["reasoning"]["effort"], "medium")    # the least that it knows
+                self.assertNotIn("temperature", json.loads(body))
+                self.assertIn("temperature", a.headers["x-tollgate-warning"])
+
+
 class Servers(unittest.TestCase):
     def test_a_server_is_named_by_the_config_and_its_models_have_the_traits_told_there(self):
         quirks = {"server": "vllm", "max_tokens_field": "max_completion_tokens"}
