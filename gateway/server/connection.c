@@ -161,6 +161,21 @@ static bool rest_ends_it(const struct connection *c)
     return !c->body_done && (c->head->chunked || c->body_left > DISCARD_MAX || (c->head->expect_continue && !c->continued));
 }
 
+/* By hand: each answer has one. */
+static void add_length(struct evbuffer *out, uint64_t n)
+{
+    char line[48] = "content-length: ", digits[20];
+    size_t at = sizeof digits, from = 16;
+
+    do
+        digits[--at] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    memcpy(line + from, digits + at, sizeof digits - at);
+    from += sizeof digits - at;
+    memcpy(line + from, "\r\n\r\n", 4);
+    evbuffer_add(out, line, from + 4);
+}
+
 void connection_send_head(struct connection *c, int status, struct span fields, int64_t length, bool close)
 {
     struct evbuffer *out = output(c);
@@ -185,7 +200,7 @@ void connection_send_head(struct connection *c, int status, struct span fields, 
     if (c->reply_chunked)
         evbuffer_add(out, "transfer-encoding: chunked\r\n\r\n", 30);
     else if (length >= 0)
-        evbuffer_add_printf(out, "content-length: %lld\r\n\r\n", (long long)length);
+        add_length(out, (uint64_t)length);
     else
         evbuffer_add(out, "\r\n", 2);
 }
