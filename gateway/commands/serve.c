@@ -405,6 +405,7 @@ int command_serve(int argc, char **argv)
     raise_descriptors();
     /* A thread's heap that gives its top back at each lull grows again page by page, a system call each. */
     mallopt(M_TRIM_THRESHOLD, 4 << 20);
+    ledger_set_up_process();
     evthread_use_pthreads();
     problems_init(&ps);
     pthread_mutex_init(&h.gw.snapshot_lock, NULL);

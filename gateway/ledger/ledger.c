@@ -978,6 +978,12 @@ int ledger_claim(const char *path, struct problems *ps)
     return db_serve_lock(path, clock_wall_ms(), ps);
 }
 
+void ledger_set_up_process(void)
+{
+    if (sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) != SQLITE_OK)
+        log_debug("ledger: SQLite is in use already and counts its memory");
+}
+
 struct ledger *ledger_open(const struct ledger_options *o, struct problems *ps)
 {
     struct ledger *l = calloc(1, sizeof *l);

@@ -17,17 +17,21 @@ struct cell {
 };
 
 struct rollup {
-    sqlite3_stmt *add;
+    sqlite3 *db;
+    sqlite3_stmt *add, *new;
     struct cell *cells;
     size_t n, room;
     uint32_t *slots;               /* cell index + 1; twice as many as `room` */
 };
 
+/* Nearly always the row is there: to change it takes 1.2 us, to insert it and meet the conflict 1.5. */
 static const char add_sql[] =
+    "UPDATE rollups SET requests = requests + ?6, attempts = attempts + ?7, input = input + ?8, cache_read = cache_read + ?9,"
+    " cache_write = cache_write + ?10, output = output + ?11, cost_nano = cost_nano + ?12"
+    " WHERE grain = ?1 AND dimension = ?2 AND bucket = ?3 AND value = ?4 AND model = ?5";
+static const char new_sql[] =
     "INSERT INTO rollups (grain, dimension, bucket, value, model, requests, attempts, input, cache_read, cache_write, output,"
-    " cost_nano) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
-    " ON CONFLICT DO UPDATE SET requests = requests + ?6, attempts = attempts + ?7, input = input + ?8,"
-    " cache_read = cache_read + ?9, cache_write = cache_write + ?10, output = output + ?11, cost_nano = cost_nano + ?12";
+    " cost_nano) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
 struct rollup *rollup_new(sqlite3 *db)
 {
@@ -35,10 +39,12 @@ struct rollup *rollup_new(sqlite3 *db)
 
     if (!r)
         return NULL;
+    r->db = db;
     r->add = db_prepare(db, add_sql, NULL);
-    if (r->add)
+    r->new = db_prepare(db, new_sql, NULL);
+    if (r->add && r->new)
         return r;
-    free(r);
+    rollup_free(r);
     return NULL;
 }
 
@@ -48,6 +54,7 @@ void rollup_free(struct rollup *r)
         return;
     rollup_clear(r);
     sqlite3_finalize(r->add);
+    sqlite3_finalize(r->new);
     free(r->cells);
     free(r->slots);
     free(r);
@@ -210,25 +217,32 @@ bool rollup_add_request(struct rollup *r, const struct row_request *q)
     return add_all(r, q, q->at_ms, q->provider, q->model, &sum);
 }
 
-static int put(struct rollup *r, const struct cell *c, struct span grain, int64_t bucket)
+static int run(sqlite3_stmt *st, const struct cell *c, struct span grain, int64_t bucket)
 {
     int rc;
 
-    db_bind_span(r->add, 1, grain);
-    db_bind_span(r->add, 2, c->dimension);
-    sqlite3_bind_int64(r->add, 3, bucket);
-    db_bind_span(r->add, 4, c->value);
-    db_bind_span(r->add, 5, c->model);
-    sqlite3_bind_int64(r->add, 6, c->requests);
-    sqlite3_bind_int64(r->add, 7, c->attempts);
-    sqlite3_bind_int64(r->add, 8, c->input);
-    sqlite3_bind_int64(r->add, 9, c->cache_read);
-    sqlite3_bind_int64(r->add, 10, c->cache_write);
-    sqlite3_bind_int64(r->add, 11, c->output);
-    sqlite3_bind_int64(r->add, 12, c->cost_nano);
-    rc = sqlite3_step(r->add);
-    sqlite3_reset(r->add);
+    db_bind_span(st, 1, grain);
+    db_bind_span(st, 2, c->dimension);
+    sqlite3_bind_int64(st, 3, bucket);
+    db_bind_span(st, 4, c->value);
+    db_bind_span(st, 5, c->model);
+    sqlite3_bind_int64(st, 6, c->requests);
+    sqlite3_bind_int64(st, 7, c->attempts);
+    sqlite3_bind_int64(st, 8, c->input);
+    sqlite3_bind_int64(st, 9, c->cache_read);
+    sqlite3_bind_int64(st, 10, c->cache_write);
+    sqlite3_bind_int64(st, 11, c->output);
+    sqlite3_bind_int64(st, 12, c->cost_nano);
+    rc = sqlite3_step(st);
+    sqlite3_reset(st);
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int put(struct rollup *r, const struct cell *c, struct span grain, int64_t bucket)
+{
+    int rc = run(r->add, c, grain, bucket);
+
+    return rc == SQLITE_OK && !sqlite3_changes(r->db) ? run(r->new, c, grain, bucket) : rc;
 }
 
 int rollup_flush(struct rollup *r)
@@ -245,6 +259,7 @@ int rollup_flush(struct rollup *r)
             rc = put(r, c, SPAN_LIT("month"), utc_month_start(c->hour));
     }
     sqlite3_clear_bindings(r->add);
+    sqlite3_clear_bindings(r->new);
     return rc;
 }
 
