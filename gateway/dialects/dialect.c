@@ -4,6 +4,8 @@
 #include <stdio.h>
 
 #include "gateway/dialects/anthropic.h"
+#include "gateway/dialects/completions.h"
+#include "gateway/dialects/embeddings.h"
 #include "gateway/dialects/gemini.h"
 #include "gateway/dialects/openai.h"
 #include "gateway/dialects/responses.h"
@@ -13,6 +15,8 @@ const struct dialect *dialect_get(enum dialect_id id)
     static const struct dialect *const all[DIALECTS] = {
         [DIALECT_CHAT] = &openai_dialect,
         [DIALECT_RESPONSES] = &responses_dialect,
+        [DIALECT_COMPLETIONS] = &completions_dialect,
+        [DIALECT_EMBEDDINGS] = &embeddings_dialect,
         [DIALECT_ANTHROPIC] = &anthropic_dialect,
         [DIALECT_GEMINI] = &gemini_dialect,
     };

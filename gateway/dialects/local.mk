@@ -14,6 +14,8 @@ libdialects_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 
 # OpenAI Chat
 libdialects_a_SOURCES += \
+	gateway/dialects/completions.c gateway/dialects/completions.h \
+	gateway/dialects/embeddings.c gateway/dialects/embeddings.h \
 	gateway/dialects/openai.c gateway/dialects/openai.h \
 	gateway/dialects/openai_answer.c \
 	gateway/dialects/openai_body.c \
@@ -37,7 +39,7 @@ gateway_dialects_test_unwrap_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_unwrap_LDADD = $(DIALECT_TEST_LIBS)
 
 OPENAI_TESTS = gateway/dialects/test_openai_request gateway/dialects/test_openai_body gateway/dialects/test_openai_answer \
-	gateway/dialects/test_openai_reply
+	gateway/dialects/test_openai_reply gateway/dialects/test_completions gateway/dialects/test_embeddings
 check_PROGRAMS += $(OPENAI_TESTS)
 TESTS += $(OPENAI_TESTS)
 gateway_dialects_test_openai_request_SOURCES = gateway/dialects/test_openai_request.c
@@ -49,6 +51,12 @@ gateway_dialects_test_openai_body_LDADD = libdialects.a libupstream.a $(DIALECT_
 gateway_dialects_test_openai_reply_SOURCES = gateway/dialects/test_openai_reply.c
 gateway_dialects_test_openai_reply_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_openai_reply_LDADD = $(DIALECT_TEST_LIBS)
+gateway_dialects_test_completions_SOURCES = gateway/dialects/test_completions.c
+gateway_dialects_test_completions_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_completions_LDADD = $(DIALECT_TEST_LIBS)
+gateway_dialects_test_embeddings_SOURCES = gateway/dialects/test_embeddings.c
+gateway_dialects_test_embeddings_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_embeddings_LDADD = $(DIALECT_TEST_LIBS)
 gateway_dialects_test_openai_answer_SOURCES = gateway/dialects/test_openai_answer.c
 gateway_dialects_test_openai_answer_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_openai_answer_LDADD = $(DIALECT_TEST_LIBS)
