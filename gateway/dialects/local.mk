@@ -42,7 +42,7 @@ OPENAI_TESTS = gateway/dialects/test_openai_request gateway/dialects/test_openai
 	gateway/dialects/test_openai_reply gateway/dialects/test_completions gateway/dialects/test_embeddings
 check_PROGRAMS += $(OPENAI_TESTS)
 TESTS += $(OPENAI_TESTS)
-gateway_dialects_test_openai_request_SOURCES = gateway/dialects/test_openai_request.c
+gateway_dialects_test_openai_request_SOURCES = gateway/dialects/test_openai_request.c gateway/dialects/test_odd.h
 gateway_dialects_test_openai_request_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_openai_request_LDADD = $(DIALECT_TEST_LIBS)
 gateway_dialects_test_openai_body_SOURCES = gateway/dialects/test_openai_body.c
@@ -57,7 +57,7 @@ gateway_dialects_test_completions_LDADD = $(DIALECT_TEST_LIBS)
 gateway_dialects_test_embeddings_SOURCES = gateway/dialects/test_embeddings.c
 gateway_dialects_test_embeddings_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_embeddings_LDADD = $(DIALECT_TEST_LIBS)
-gateway_dialects_test_openai_answer_SOURCES = gateway/dialects/test_openai_answer.c
+gateway_dialects_test_openai_answer_SOURCES = gateway/dialects/test_openai_answer.c gateway/dialects/test_odd.h
 gateway_dialects_test_openai_answer_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_openai_answer_LDADD = $(DIALECT_TEST_LIBS)
 
