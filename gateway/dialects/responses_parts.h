@@ -17,6 +17,7 @@ struct responses_reading {
     struct responses_places *places;
     struct span input, instructions, tool_choice;
     bool history_elsewhere;    /* previous_response_id, conversation, prompt, item_reference: calls may be there too */
+    bool offline_search;       /* the one tool of OpenAI's that others may leave out: responses_tools.c */
     bool foreign_item;         /* the chat has been marked for one: the first is enough */
     bool has_text, has_call;   /* the last turn, while it is the assistant's, has these: see assistant_turn */
 };

@@ -356,6 +356,12 @@ static bool read_cache_retention(struct responses_reading *p, const char *name, 
     return reading_raw(&p->r, name, v, NULL);
 }
 
+/* Codex's account of itself to OpenAI: nothing of it reaches the model. */
+static bool read_client_metadata(struct responses_reading *p, const char *name, struct span v)
+{
+    return reading_type(&p->r, name, v, JTYPE_OBJECT, "must be an object");
+}
+
 static bool read_moderation(struct responses_reading *p, const char *name, struct span v)
 {
     return reading_type(&p->r, name, v, JTYPE_OBJECT, "must be an object") &&
@@ -394,6 +400,7 @@ static const struct { const char *name; read_member read; } members[] = {
     { "max_tool_calls", read_max_tool_calls },
     { "stream_options", read_stream_options },
     { "moderation", read_moderation },
+    { "client_metadata", read_client_metadata },
 };
 
 /* Chat's members that OpenAI refuses here, and where they have gone; "": nowhere. */
@@ -444,17 +451,20 @@ static bool read_one(struct responses_reading *p, struct span key, struct span v
  * as reported and flagged. */
 #define SEARCHES_USUAL 20
 
-static void bound_searches(struct chat *c)
+/* What a tool brings is read by the model and billed as prompt, without a bound but the window. An offline search is not taken
+ * for one: it stands in every request of Codex, which would all be reserved at the price of a whole window. */
+static void bound_searches(const struct responses_reading *p)
 {
+    struct chat *c = p->r.chat;
     bool server = false;
 
     for (size_t i = 0; i < c->n_tools && !server; i++)
         server = c->tools[i].kind == TOOL_SERVER;
-    if (!server)
+    if (!server && !p->offline_search)
         c->searches = 0;
     else if (c->searches == 0)
         c->searches = SEARCHES_USUAL;
-    c->unbounded |= server;    /* what a tool brings is read by the model, and billed as prompt */
+    c->unbounded |= server;
 }
 
 bool responses_parse(struct chat *chat, const struct parse_spec *spec)
@@ -472,7 +482,7 @@ bool responses_parse(struct chat *chat, const struct parse_spec *spec)
             return false;
     if (!chat->model.p)
         return reading_missing(&p.r, "model");
-    bound_searches(chat);
+    bound_searches(&p);
     return responses_read_choice(&p) && responses_read_input(&p) &&
            (p.history_elsewhere || chat_check_results(chat, "input", spec->fault));
 }

@@ -77,24 +77,37 @@ static bool read_custom(struct responses_reading *p, struct span tool, const str
            reading_raw(&p->r, "description", m[T_DESCRIPTION], &t->description_raw);
 }
 
-static bool note_server(struct responses_reading *p)
+static bool note_server(struct responses_reading *p, enum foreign_kind kind)
 {
     char where[160];
 
     snprintf(where, sizeof where, "%s.type", p->r.at);
-    return chat_add_foreign(p->r.chat, p->r.spec->arena, span_str(where), FOREIGN_MEANS) || reading_no_memory(&p->r);
+    return chat_add_foreign(p->r.chat, p->r.spec->arena, span_str(where), kind) || reading_no_memory(&p->r);
+}
+
+/* A search that must not reach the web but OpenAI's own copy of it. Codex offers one in every request to every provider
+ * (measured, 0.169), and an answer never depends on it: so it tunes, where a search of the web would be missed. */
+static bool is_offline_search(struct span tool, struct span type)
+{
+    return jval_type(type) == JTYPE_STRING && jraw_is(jval_raw(type), "web_search") &&
+           jval_type(jval_get(tool, "external_web_access")) == JTYPE_FALSE;
 }
 
 /* Runs at OpenAI; also a kind that is newer than we are. */
 static bool read_server(struct responses_reading *p, struct span tool, struct span type)
 {
-    struct chat_tool *t = next_tool(p);
+    struct chat_tool *t;
 
+    if (is_offline_search(tool, type)) {
+        p->offline_search = true;
+        return note_server(p, FOREIGN_TUNES);
+    }
+    t = next_tool(p);
     if (!t)
         return false;
     t->kind = TOOL_SERVER;
     t->json = tool;
-    return reading_name(&p->r, "type", type, TOOL_NAME_MAX, &t->name) && note_server(p);
+    return reading_name(&p->r, "type", type, TOOL_NAME_MAX, &t->name) && note_server(p, FOREIGN_MEANS);
 }
 
 static bool read_namespace(struct responses_reading *p, const struct span m[T_MEMBERS])

@@ -210,6 +210,7 @@ static void each_fault_names_its_field(void **state)
         { "{" ASK ",\"truncation\":\"always\"}", "truncation" },
         { "{" ASK ",\"context_management\":{}}", "context_management" },
         { "{" ASK ",\"moderation\":true}", "moderation" },
+        { "{" ASK ",\"client_metadata\":1}", "client_metadata" },
         { "{" ASK ",\"reasoning\":\"high\"}", "reasoning" },
         { "{" ASK ",\"reasoning\":{\"effort\":\"huge\"}}", "reasoning.effort" },
         { "{" ASK ",\"reasoning\":{\"effort\":7}}", "reasoning.effort" },
@@ -292,6 +293,9 @@ static void what_is_of_this_dialect_alone_is_noted(void **state)
         { "\"background\":true", "background", FOREIGN_MEANS, false, NULL },
         { "\"context_management\":[{\"type\":\"compaction\"}]", "context_management", FOREIGN_MEANS, false, NULL },
         { "\"tools\":[{\"type\":\"web_search\"}]", "tools[0].type", FOREIGN_MEANS, true, NULL },
+        { "\"tools\":[{\"type\":\"web_search\",\"external_web_access\":true}]", "tools[0].type", FOREIGN_MEANS, true, NULL },
+        /* stands in every request of Codex, whoever answers it */
+        { "\"tools\":[{\"type\":\"web_search\",\"external_web_access\":false}]", "tools[0].type", FOREIGN_TUNES, false, NULL },
         { "\"tools\":[{\"type\":\"mcp\",\"server_label\":\"a\"}]", "tools[0].type", FOREIGN_MEANS, true, NULL },
         { "\"tool_choice\":{\"type\":\"web_search_preview\"}", "tool_choice", FOREIGN_MEANS, false, NULL },
         { "\"truncation\":\"auto\"", "truncation", FOREIGN_TUNES, false, NULL },
@@ -302,6 +306,7 @@ static void what_is_of_this_dialect_alone_is_noted(void **state)
         { "\"brand_new\":{\"x\":1}", "brand_new", FOREIGN_TUNES, false, NULL },
         { "\"previous_response_id\":null,\"conversation\":null,\"prompt\":null,\"background\":false,\"store\":false,"
           "\"truncation\":\"disabled\",\"context_management\":[],\"moderation\":null,\"max_tool_calls\":3,\"brand_new\":null,"
+          "\"client_metadata\":{\"thread_id\":\"t\"},"
           "\"include\":[\"reasoning.encrypted_content\"],\"stream_options\":{\"include_obfuscation\":false},"
           "\"prompt_cache_options\":{\"mode\":\"implicit\"},\"prompt_cache_retention\":\"24h\"", NULL, 0, false, NULL },
     };
@@ -462,6 +467,10 @@ static void server_tools_bound_their_searches(void **state)
     read_done(&r);
     read_body(&r, "{" ASK ",\"tools\":[{\"type\":\"web_search\"}]}");
     assert_int_equal(r.chat.searches, 20);
+    read_done(&r);
+    read_body(&r, "{" ASK ",\"tools\":[{\"type\":\"web_search\",\"external_web_access\":false}]}");
+    assert_int_equal(r.chat.searches, 20);
+    assert_int_equal(r.chat.n_tools, 0);
     read_done(&r);
     read_body(&r, "{" ASK ",\"max_tool_calls\":3}");
     assert_int_equal(r.chat.searches, 0);
