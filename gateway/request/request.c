@@ -424,6 +424,22 @@ static bool leave_out_untranslatable(struct request *r)
     return false;
 }
 
+/* Vectors of two models cannot be compared: nobody but the caller chooses the model of an embedding, or puts another in its
+ * place (wire/embeddings-batches-files section 1). */
+static bool embeds_with_one_model(struct request *r)
+{
+    const struct plan *p = &r->plan;
+
+    if (r->chat.dialect != DIALECT_EMBEDDINGS)
+        return true;
+    for (size_t i = 1; i < p->n_steps; i++)
+        if (p->steps[i].model != p->steps[0].model)
+            return fault_bad(&r->fault, "invalid_value", "model",
+                             "Name the model of an embedding, such as 'openai/text-embedding-3-small': vectors of different "
+                             "models cannot be compared, and route '%.*s' has several.", SPAN_FMT(p->route_name));
+    return true;
+}
+
 static enum step step_decide(struct request *r)
 {
     const struct view view = { r->snapshot->view, r->snapshot->n_models };
@@ -443,7 +459,8 @@ static enum step step_decide(struct request *r)
         return STEP_REPLY;
     }
     r->planned = true;
-    if (!own_view(r) || !leave_out_untranslatable(r) || (!machine_init(&r->machine, &r->plan, &r->arena, r->start_ms) && !no_memory(r)))
+    if (!embeds_with_one_model(r) || !own_view(r) || !leave_out_untranslatable(r) ||
+        (!machine_init(&r->machine, &r->plan, &r->arena, r->start_ms) && !no_memory(r)))
         return STEP_REPLY;
     return STEP_DRIVE;
 }
