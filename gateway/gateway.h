@@ -11,6 +11,7 @@
 #include "gateway/ledger/ledger.h"
 #include "gateway/ledger/reader.h"
 #include "gateway/server/connection.h"
+#include "gateway/server/offload.h"
 #include "gateway/snapshot.h"
 #include "gateway/upstream/fetch.h"
 
@@ -26,6 +27,7 @@ struct gateway {
     struct health *health;
     struct tags *tags;
     struct thinking *thinking;
+    struct offload *offload;             /* helper threads for long work */
     struct worker *workers;
     int n_workers;
 
@@ -44,12 +46,15 @@ enum count {
     COUNT_ANSWERED, COUNT_FAILED, COUNT_COST_NANO, COUNT_TOKENS_IN, COUNT_TOKENS_CACHED, COUNT_TOKENS_OUT, COUNTS
 };
 #define LATENCY_BUCKETS 14
+#define TURN_BUCKETS 8
 struct worker_counts {
     _Atomic uint64_t n[COUNTS];
     _Atomic uint64_t duration[LATENCY_BUCKETS];       /* requests by total time; upper edges: latency_edges_ms */
     _Atomic uint64_t duration_ms_sum;
     _Atomic uint64_t first_byte[LATENCY_BUCKETS];
     _Atomic uint64_t first_byte_ms_sum;
+    _Atomic uint64_t turn[TURN_BUCKETS];              /* turns of the loop by their length; upper edges: turn_edges_us */
+    _Atomic uint64_t turn_us_sum, turn_us_max;
 };
 
 /* Requests of a worker by slot: a ledger ticket names slot and generation, so that a late one finds nobody. */
@@ -72,6 +77,9 @@ struct worker {
     struct reader_port *reader_port;
     int reader_fd;
     struct event *reader_event;
+    struct offload_port *offload_port;
+    int offload_fd;
+    struct event *offload_event;
     int wake_fd;                         /* eventfd: the housekeeper has news (snapshot, draining, stop) */
     struct event *wake_event;
     _Atomic bool stop;
@@ -83,6 +91,8 @@ struct worker {
     _Atomic size_t n_requests;
     struct request *dying;               /* freed at the end of the turn, never inside another's callback */
     struct event *dying_event;
+    int64_t turn_from_us;                /* since when this turn is at work for requests; 0: it is not */
+    struct event *turn_event;            /* active from then on; runs behind what is active */
     struct event *settled_event;       /* active from the first settlement of a turn on; runs behind what is active */
     uint64_t rng[2];
     struct jscan *scan;                  /* for a body that is here whole; used within one callback */

@@ -7,7 +7,18 @@
 #include "base/jscan.h"
 #include "policies/json_schema.h"
 
-typedef struct verdict (*judge)(const struct answer *a, const struct asked *asked, int64_t sent_cap);
+#define BRIEF_BYTES 262144u    /* of an answer's texts: some passes over them are what a brief look may cost */
+
+/* What a check is asked with. */
+struct asking {
+    const struct asked *asked;
+    int64_t sent_cap;
+    bool brief;                    /* it shall give up rather than take long: then `unfinished`, whatever it says */
+    unsigned steps;                /* brief: what may still be done (json_schema.h) */
+    bool unfinished;
+};
+
+typedef struct verdict (*judge)(const struct answer *a, struct asking *q);
 
 static struct verdict pass(void)
 {
@@ -29,12 +40,11 @@ static bool is_blank(struct span s)
 
 /* ---- not_refused ---- */
 
-static struct verdict not_refused(const struct answer *a, const struct asked *asked, int64_t sent_cap)
+static struct verdict not_refused(const struct answer *a, struct asking *q)
 {
     const char *reason = NULL;
 
-    (void)asked;
-    (void)sent_cap;
+    (void)q;
     if (a->finish == FINISH_FILTERED)
         return fails(CHECK_NOT_REFUSED, "the provider's filter ended the answer");
     if (a->refusal.n)
@@ -47,10 +57,9 @@ static struct verdict not_refused(const struct answer *a, const struct asked *as
 /* ---- not_empty ---- */
 
 /* DeepSeek's documentation: JSON mode "may occasionally return empty content". A refusal field is an answer. */
-static struct verdict not_empty(const struct answer *a, const struct asked *asked, int64_t sent_cap)
+static struct verdict not_empty(const struct answer *a, struct asking *q)
 {
-    (void)asked;
-    (void)sent_cap;
+    (void)q;
     if (a->n_tools || a->refusal.n || !is_blank(a->text))
         return pass();
     return fails(CHECK_NOT_EMPTY, "no text and no tool call");
@@ -59,11 +68,11 @@ static struct verdict not_empty(const struct answer *a, const struct asked *aske
 /* ---- complete ---- */
 
 /* Was it the caller's own cap that cut the answer? A window that filled up, a provider's or our cap is not. */
-static bool callers_cap(const struct answer *a, const struct asked *asked, int64_t sent_cap)
+static bool callers_cap(const struct answer *a, const struct asking *q)
 {
-    if (asked->max_tokens <= 0 || (sent_cap > 0 && sent_cap != asked->max_tokens))
+    if (q->asked->max_tokens <= 0 || (q->sent_cap > 0 && q->sent_cap != q->asked->max_tokens))
         return false;
-    return a->output_tokens <= 0 || a->output_tokens >= asked->max_tokens;
+    return a->output_tokens <= 0 || a->output_tokens >= q->asked->max_tokens;
 }
 
 /* Length of a run of `c` that opens a fence at the start of `line` (at most three blanks before it), else 0. */
@@ -108,14 +117,14 @@ static bool has_open_fence(struct span text)
     return open > 0;
 }
 
-static struct verdict complete(const struct answer *a, const struct asked *asked, int64_t sent_cap)
+static struct verdict complete(const struct answer *a, struct asking *q)
 {
     switch (a->finish) {
     case FINISH_NONE:
         return fails(CHECK_COMPLETE, "it ended without a finish reason");
     case FINISH_LENGTH:
-        return callers_cap(a, asked, sent_cap) ? pass()
-                                               : fails(CHECK_COMPLETE, "cut off by a cap that the caller did not set");
+        return callers_cap(a, q) ? pass()
+                                 : fails(CHECK_COMPLETE, "cut off by a cap that the caller did not set");
     case FINISH_INTERRUPTED:
         return fails(CHECK_COMPLETE, "the provider interrupted it");
     case FINISH_FILTERED:
@@ -123,7 +132,7 @@ static struct verdict complete(const struct answer *a, const struct asked *asked
     case FINISH_STOP: case FINISH_TOOL_CALLS: case FINISH_OTHER:
         break;
     }
-    if (!asked->stops && a->n_tools == 0 && has_open_fence(a->text))
+    if (!q->asked->stops && a->n_tools == 0 && has_open_fence(a->text))
         return fails(CHECK_COMPLETE, "a code block is not closed");
     return pass();
 }
@@ -158,21 +167,29 @@ static enum parse parse_json(struct span text)
 }
 
 /* What a schema asks that nobody here can judge is no fault of the answer: the caller has been warned of it. */
-static bool misfits(struct span schema, struct span value)
+static bool misfits(struct asking *q, struct span schema, struct span value)
 {
-    return schema.p && json_schema_check(schema, value, NULL, 0) == SCHEMA_MISFIT;
+    enum schema_verdict v = SCHEMA_UNJUDGED;
+
+    if (!schema.p)
+        return false;
+    if (!q->brief)
+        v = json_schema_check(schema, value, NULL, 0);
+    else if (!json_schema_check_briefly(schema, value, &q->steps, &v))
+        q->unfinished = true;
+    return v == SCHEMA_MISFIT;
 }
 
 /* Nothing is stripped: JSON in a code block, or with a sentence before it, breaks the caller's parser. */
-static struct verdict valid_json(const struct answer *a, const struct asked *asked, int64_t sent_cap)
+static struct verdict valid_json(const struct answer *a, struct asking *q)
 {
-    if (!asked->json || (a->n_tools && is_blank(a->text)))
+    if (!q->asked->json || (a->n_tools && is_blank(a->text)))
         return pass();
-    if (a->finish == FINISH_LENGTH && callers_cap(a, asked, sent_cap))
+    if (a->finish == FINISH_LENGTH && callers_cap(a, q))
         return pass();    /* the caller cut it */
     switch (parse_json(a->text)) {
     case PARSE_OBJECT: case PARSE_ARRAY:
-        return misfits(asked->schema, a->text) ? fails(CHECK_VALID_JSON, "JSON that does not fit the schema asked for") : pass();
+        return misfits(q, q->asked->schema, a->text) ? fails(CHECK_VALID_JSON, "JSON that does not fit the schema asked for") : pass();
     case PARSE_SCALAR: return fails(CHECK_VALID_JSON, "JSON, but neither object nor array");
     case PARSE_BAD: break;
     }
@@ -191,8 +208,9 @@ static size_t offered(const struct asked *asked, struct span name)
     return i;
 }
 
-static struct verdict valid_call(const struct answer_tool *call, const struct asked *asked)
+static struct verdict valid_call(const struct answer_tool *call, struct asking *q)
 {
+    const struct asked *asked = q->asked;
     const size_t tool = offered(asked, call->name);
     const struct span arguments = is_blank(call->arguments) ? SPAN_LIT("{}") : call->arguments;
 
@@ -202,21 +220,21 @@ static struct verdict valid_call(const struct answer_tool *call, const struct as
         return pass();
     if (parse_json(arguments) != PARSE_OBJECT)
         return fails(CHECK_VALID_TOOL_CALLS, "a tool's arguments are no JSON object");
-    if (asked->tool_schemas && misfits(asked->tool_schemas[tool], arguments))
+    if (asked->tool_schemas && misfits(q, asked->tool_schemas[tool], arguments))
         return fails(CHECK_VALID_TOOL_CALLS, "a tool's arguments do not fit its schema");
     return pass();
 }
 
-static struct verdict valid_tool_calls(const struct answer *a, const struct asked *asked, int64_t sent_cap)
+static struct verdict valid_tool_calls(const struct answer *a, struct asking *q)
 {
     struct verdict v = pass();
 
     if (a->finish == FINISH_TOOL_CALLS && a->n_tools == 0)
         return fails(CHECK_VALID_TOOL_CALLS, "it says that it calls a tool and calls none");
-    if (a->finish == FINISH_LENGTH && callers_cap(a, asked, sent_cap))
+    if (a->finish == FINISH_LENGTH && callers_cap(a, q))
         return pass();
-    for (size_t i = 0; i < a->n_tools && v.ok; i++)
-        v = valid_call(&a->tools[i], asked);
+    for (size_t i = 0; i < a->n_tools && v.ok && !q->unfinished; i++)
+        v = valid_call(&a->tools[i], q);
     return v;
 }
 
@@ -250,35 +268,54 @@ enum check check_find(struct span name)
 
 struct verdict check_whole(enum check c, const struct answer *a, const struct asked *asked, int64_t sent_cap)
 {
-    return checks[c].judge(a, asked, sent_cap);
+    struct asking q = { .asked = asked, .sent_cap = sent_cap };
+
+    return checks[c].judge(a, &q);
+}
+
+static struct verdict ask(unsigned set, const struct answer *a, struct asking *q)
+{
+    struct verdict v = pass();
+
+    for (int i = 0; i < CHECK_COUNT && v.ok && !q->unfinished; i++)
+        if (set & CHECK_BIT(i))
+            v = checks[i].judge(a, q);
+    return v;
 }
 
 struct verdict checks_whole(unsigned set, const struct answer *a, const struct asked *asked, int64_t sent_cap)
 {
-    for (int i = 0; i < CHECK_COUNT; i++) {
-        struct verdict v;
+    struct asking q = { .asked = asked, .sent_cap = sent_cap };
 
-        if (!(set & CHECK_BIT(i)))
-            continue;
-        v = checks[i].judge(a, asked, sent_cap);
-        if (!v.ok)
-            return v;
-    }
-    return pass();
+    return ask(set, a, &q);
+}
+
+static bool is_long(const struct answer *a)
+{
+    size_t n = a->text.n;
+
+    for (size_t i = 0; i < a->n_tools; i++)
+        n += a->tools[i].arguments.n;
+    return n > BRIEF_BYTES;
+}
+
+bool checks_brief(unsigned set, const struct answer *a, const struct asked *asked, int64_t sent_cap, struct verdict *v)
+{
+    struct asking q = { .asked = asked, .sent_cap = sent_cap, .brief = true, .steps = JSON_SCHEMA_BRIEF };
+
+    if (set && is_long(a))
+        return false;
+    *v = ask(set, a, &q);
+    return !q.unfinished;
 }
 
 struct verdict checks_beginning(unsigned set, const struct answer *a)
 {
     static const struct asked nothing;
+    struct asking q = { .asked = &nothing };
+    unsigned some = 0;
 
-    for (int i = 0; i < CHECK_COUNT; i++) {
-        struct verdict v;
-
-        if (!(set & CHECK_BIT(i)) || !checks[i].beginning)
-            continue;
-        v = checks[i].judge(a, &nothing, 0);
-        if (!v.ok)
-            return v;
-    }
-    return pass();
+    for (int i = 0; i < CHECK_COUNT; i++)
+        some |= checks[i].beginning ? CHECK_BIT(i) : 0;
+    return ask(set & some, a, &q);
 }

@@ -58,6 +58,8 @@ enum check check_find(struct span name);         /* CHECK_COUNT when there is no
 struct verdict check_whole(enum check c, const struct answer *a, const struct asked *asked, int64_t sent_cap);
 /* All checks in `set` (bits) on a whole answer, in order, up to the first that fails. */
 struct verdict checks_whole(unsigned set, const struct answer *a, const struct asked *asked, int64_t sent_cap);
+/* The same where it takes no more than some milliseconds; false: it would take longer, and *v is not to be used. */
+bool checks_brief(unsigned set, const struct answer *a, const struct asked *asked, int64_t sent_cap, struct verdict *v);
 /* Those of `set` that can judge a beginning, on what is there. `ok` means: nothing wrong so far. */
 struct verdict checks_beginning(unsigned set, const struct answer *a);
 

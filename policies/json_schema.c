@@ -15,6 +15,11 @@
 #define MATCH_LIMIT 100000u        /* of PCRE2: a hostile pattern ends here, not in an hour */
 #define ARENA_BYTES (4u << 20)
 
+/* The brief check: a step may pass over the whole value or look into the whole schema, so both are short. */
+#define BRIEF_MATCH_LIMIT 1000u
+#define BRIEF_SCHEMA_BYTES 65536u
+#define BRIEF_VALUE_BYTES 8192u
+
 struct pattern {
     struct span source;
     pcre2_code *code;              /* NULL: it does not compile */
@@ -23,7 +28,8 @@ struct pattern {
 struct walk {
     struct span root;
     struct arena arena;
-    uint32_t steps;
+    uint32_t steps, steps_most, match_limit;
+    bool overworked;               /* gave up for that */
     unsigned depth;
     bool marks;                    /* the schema says "unevaluated..." somewhere: members that were judged are remembered */
     unsigned guesses;              /* within anyOf, not, if...: a misfit there is no misfit yet */
@@ -72,7 +78,10 @@ static bool misfit(struct walk *w, const char *what)
 
 static bool step(struct walk *w)
 {
-    return ++w->steps <= STEPS_MAX || !give_up(w, "the schema asks for too much work");
+    if (++w->steps <= w->steps_most)
+        return true;
+    w->overworked |= !w->gave_up;
+    return !give_up(w, "the schema asks for too much work");
 }
 
 static void enter(struct walk *w, struct span key)
@@ -230,12 +239,13 @@ static bool matches(struct walk *w, struct span source, struct span raw)
     int rc = PCRE2_ERROR_NOMEMORY;
 
     if (data && limits && text) {
-        pcre2_set_match_limit(limits, MATCH_LIMIT);
-        pcre2_set_depth_limit(limits, MATCH_LIMIT);
+        pcre2_set_match_limit(limits, w->match_limit);
+        pcre2_set_depth_limit(limits, w->match_limit);
         rc = pcre2_match(p->code, (PCRE2_SPTR)text, jraw_unescape(raw, text), 0, 0, data, limits);
     }
     pcre2_match_data_free(data);
     pcre2_match_context_free(limits);
+    w->overworked |= !w->gave_up && (rc == PCRE2_ERROR_MATCHLIMIT || rc == PCRE2_ERROR_DEPTHLIMIT);
     if (rc < 0 && rc != PCRE2_ERROR_NOMATCH)
         return give_up(w, p && p->code ? "pattern: too much work" : "pattern: not understood");
     return rc >= 0;
@@ -713,19 +723,38 @@ static bool fits(struct walk *w, struct span schema, struct span value, struct s
     return ok;
 }
 
-enum schema_verdict json_schema_check(struct span schema, struct span value, char *why, size_t room)
+static enum schema_verdict walk(struct walk *w, struct span value)
 {
-    struct walk w = { .root = schema, .marks = span_find_span(schema, SPAN_LIT("\"unevaluated")) < schema.n };
     bool ok;
 
-    arena_init(&w.arena, ARENA_BYTES);
-    ok = fits(&w, schema, value, NULL);
-    for (size_t i = 0; i < w.n_patterns; i++)
-        pcre2_code_free(w.patterns[i].code);
-    arena_free(&w.arena);
+    w->marks = span_find_span(w->root, SPAN_LIT("\"unevaluated")) < w->root.n;
+    arena_init(&w->arena, ARENA_BYTES);
+    ok = fits(w, w->root, value, NULL);
+    for (size_t i = 0; i < w->n_patterns; i++)
+        pcre2_code_free(w->patterns[i].code);
+    arena_free(&w->arena);
+    return w->gave_up ? SCHEMA_UNJUDGED : ok ? SCHEMA_FITS : SCHEMA_MISFIT;
+}
+
+enum schema_verdict json_schema_check(struct span schema, struct span value, char *why, size_t room)
+{
+    struct walk w = { .root = schema, .steps_most = STEPS_MAX, .match_limit = MATCH_LIMIT };
+    const enum schema_verdict v = walk(&w, value);
+
     if (why && room)
-        snprintf(why, room, "%s", ok && !w.gave_up ? "" : w.why);
-    return w.gave_up ? SCHEMA_UNJUDGED : ok ? SCHEMA_FITS : SCHEMA_MISFIT;
+        snprintf(why, room, "%s", v == SCHEMA_FITS ? "" : w.why);
+    return v;
+}
+
+bool json_schema_check_briefly(struct span schema, struct span value, unsigned *steps, enum schema_verdict *verdict)
+{
+    struct walk w = { .root = schema, .steps_most = *steps, .match_limit = BRIEF_MATCH_LIMIT };
+
+    if (schema.n > BRIEF_SCHEMA_BYTES || value.n > BRIEF_VALUE_BYTES)
+        return false;
+    *verdict = walk(&w, value);
+    *steps -= w.steps < *steps ? w.steps : *steps;
+    return !w.overworked;
 }
 
 /* ---- what is not judged ---- */

@@ -473,10 +473,10 @@ static void on_progress(struct machine *m, struct actions *out, const struct mac
     }
 }
 
-static void ended_well(struct machine *m, struct actions *out, const struct answer *a, int64_t now)
+static void ended_well(struct machine *m, struct actions *out, const struct answer *a, const struct verdict *told, int64_t now)
 {
     const struct plan_step *s = planned(m, m->current);
-    struct verdict v = checks_whole(s->checks, a, &m->plan->asked, s->output_cap);
+    const struct verdict v = told ? *told : checks_whole(s->checks, a, &m->plan->asked, s->output_cap);
 
     if (!m->committed && !v.ok) {
         settle(m, out, "rejected", check_name(v.check), v.reason);
@@ -500,7 +500,7 @@ static void on_ended(struct machine *m, struct actions *out, const struct machin
     if (f == FAILURE_NONE && a->finish == FINISH_INTERRUPTED)
         f = FAILURE_OVERLOADED;
     if (f == FAILURE_NONE) {
-        ended_well(m, out, a, now);
+        ended_well(m, out, a, ev->verdict, now);
         return;
     }
     settle(m, out, "failed", failure_name(f), NULL);

@@ -63,6 +63,8 @@ struct machine_event {
     int64_t chars;                 /* PROGRESS: characters (code points) of text so far */
     bool has_piece;                /* PROGRESS: there is something that a caller could be sent */
     const struct outcome *outcome; /* ENDED */
+    const struct verdict *verdict; /* ENDED: of checks_whole on this answer, where they were asked before since they take long;
+                                    * NULL: they are asked here */
     int64_t cost_nano;             /* ENDED: what the attempt cost, priced from its usage, or the estimate */
     enum machine_stop stop;        /* CANCEL */
 };

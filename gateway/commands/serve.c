@@ -196,6 +196,7 @@ static void stop_workers(struct house *h)
     }
     for (int i = 0; i < h->gw.n_workers; i++)
         pthread_join(h->gw.workers[i].thread, NULL);
+    offload_stop(h->gw.offload);
 }
 
 /* ---- the start ---- */
@@ -320,9 +321,10 @@ static bool start(struct house *h, struct problems *ps)
     h->gw.health = health_new();
     h->gw.tags = tags_new();
     h->gw.thinking = thinking_new(THINKING_BYTES_MAX);
+    h->gw.offload = offload_new();
     h->parts.keyring = provider_keyring_new();
     h->parts.health = h->gw.health;
-    if (!h->base || !h->gw.keys || !h->gw.budgets || !h->gw.health || !h->gw.tags || !h->gw.thinking || !h->parts.keyring)
+    if (!h->base || !h->gw.keys || !h->gw.budgets || !h->gw.health || !h->gw.tags || !h->gw.thinking || !h->gw.offload || !h->parts.keyring)
         abort();
     if (!claim_ledger(h, ps))
         return false;
@@ -356,6 +358,7 @@ static void free_house(struct house *h)
     health_free(h->gw.health);
     tags_free(h->gw.tags);
     thinking_free(h->gw.thinking);
+    offload_free(h->gw.offload);
     keys_free(h->gw.keys);
     budgets_free(h->gw.budgets);
     if (h->hup)

@@ -291,7 +291,7 @@ static bool note_schemas(struct request *r)
                      "This request is strict, and its answer could not be judged as it asks: %s.", r->notes.text);
 }
 
-bool facts_read_body(struct request *r)
+void facts_begin_body(struct request *r)
 {
     struct features *f = &r->features;
 
@@ -302,6 +302,12 @@ bool facts_read_body(struct request *r)
     f->n_headers = r->head->n_headers;
     f->tags = r->tags;
     f->n_tags = r->n_tags;
+}
+
+bool facts_read_body(struct request *r)
+{
+    struct features *f = &r->features;
+
     if (!facts_parse(r->dialect, &r->arena, &r->chat, f, &r->fault))
         return false;
     if (!note_schemas(r))

@@ -12,7 +12,9 @@
  *  (3) After the first byte of an answer has left there is no other attempt (the machine promises it; asserted).
  *  (4) Each reservation is settled once, on every path: a caller that leaves, a shutdown, a failing ledger.
  *  (5) Nothing is freed inside another's callback: request_done gives it to the worker, which buries it next turn.
- *  (6) Every wait has a timer: the machine's, the connection's, the fetch's, or the stream's own keep-alive. */
+ *  (6) Every wait has a timer: the machine's, the connection's, the fetch's, or the stream's own keep-alive.
+ *  (7) While a helper thread is at work for a request (r->away) it alone touches chat, features, arena, notes, fault and
+ *      attempt, and nothing is freed. What happens meanwhile is noted and heard when the job is back: it ends by itself. */
 #include "gateway/request/request.h"
 
 #include <assert.h>
@@ -92,6 +94,7 @@ static void request_done(struct request *r)
 {
     if (r->step == STEP_DONE)
         return;
+    assert(!r->away);    /* keeps (7) */
     r->step = STEP_DONE;
     event_del(&r->timer);
     worker_slot_give(r->worker, r->slot);
@@ -101,7 +104,7 @@ static void request_done(struct request *r)
 /* Over when the caller has its reply (or has gone) and the machine has nothing left to settle. */
 static void maybe_done(struct request *r)
 {
-    if (!r->conn && (r->step == STEP_REPLY || r->step < STEP_DRIVE))
+    if (!r->conn && !r->away && (r->step == STEP_REPLY || r->step < STEP_DRIVE))
         request_done(r);
 }
 
@@ -324,7 +327,7 @@ static void on_body(void *ctx, struct connection *c, struct span piece, bool las
 {
     struct request *r = connection_request(c);
 
-    (void)ctx;
+    worker_turn(ctx);
     if (r->step != STEP_BODY)
         return;
     if (has_body(r) && !take_body(r, piece, last)) {
@@ -335,13 +338,47 @@ static void on_body(void *ctx, struct connection *c, struct span piece, bool las
         run(r, has_body(r) ? STEP_PARSE : STEP_REPLY);
 }
 
+/* ---- what a helper thread does ---- */
+
+static void on_back(void *ctx);
+
+static void send_away(struct request *r, enum away what, void (*work)(void *ctx))
+{
+    r->away = what;
+    r->job = (struct offload_job){ .run = work, .back = on_back, .ctx = r };
+    offload_send(r->worker->offload_port, &r->job);
+}
+
 /* ---- PARSE (features with it), DECIDE ---- */
+
+static enum step step_parsed(struct request *r)
+{
+    if (r->parsed)
+        return r->endpoint == ENDPOINT_COUNT ? STEP_REPLY : STEP_DECIDE;
+    count_add(r->worker, COUNT_REFUSED_BODY, 1);
+    return STEP_REPLY;
+}
+
+static void parse(void *ctx)
+{
+    struct request *r = ctx;
+
+    r->parsed = facts_read_body(r);
+}
 
 static enum step step_parse(struct request *r)
 {
-    if (facts_read_body(r))
-        return r->endpoint == ENDPOINT_COUNT ? STEP_REPLY : STEP_DECIDE;
-    count_add(r->worker, COUNT_REFUSED_BODY, 1);
+    facts_begin_body(r);
+    if (r->body.n <= REQUEST_LARGE_BYTES) {
+        parse(r);
+        return step_parsed(r);
+    }
+    if (!offload_full(r->worker->gw->offload)) {
+        send_away(r, AWAY_PARSE, parse);
+        return STEP_PARSING;
+    }
+    fault_set(&r->fault, 503, "server_error", "overloaded", NULL, "Too many large requests are under way; try again in a moment.");
+    r->fault.retry_after_ms = 1000;
     return STEP_REPLY;
 }
 
@@ -552,8 +589,16 @@ static struct machine_event do_reserve(struct request *r, const struct action *a
 
 static void on_progress(void *ctx, struct attempt *a);
 static bool on_next_key(void *ctx, struct attempt *a);
+static bool on_large(void *ctx, struct attempt *a);
 static void on_attempt_end(void *ctx, struct attempt *a);
-static const struct attempt_callbacks attempt_callbacks = { on_progress, on_next_key, on_attempt_end };
+static const struct attempt_callbacks attempt_callbacks = { on_progress, on_next_key, on_large, on_attempt_end };
+
+static void write_attempt(void *ctx)
+{
+    struct request *r = ctx;
+
+    attempt_write(&r->attempt);
+}
 
 /* CALL. True: it is under way. */
 static bool do_call(struct request *r, const struct action *act)
@@ -576,6 +621,7 @@ static bool do_call(struct request *r, const struct action *act)
         attempt_free(&r->attempt);
     r->attempt_live = true;
     r->told_tools = false;
+    r->judged = false;
     r->attempts++;
     r->answered_model = s->model->name;
     r->answered_provider = s->model->provider;
@@ -583,7 +629,13 @@ static bool do_call(struct request *r, const struct action *act)
     if (act->n > 1 && act->step > 0)
         count_add(r->worker, COUNT_ESCALATED, 1);
     health_begin(spec.target->health, clock_mono_ms());
-    return attempt_start(&r->attempt, &spec);
+    attempt_begin(&r->attempt, &spec);
+    if (r->body.n > REQUEST_LARGE_BYTES) {
+        send_away(r, AWAY_WRITE, write_attempt);
+        return true;
+    }
+    attempt_write(&r->attempt);
+    return attempt_call(&r->attempt);
 }
 
 /* Sums of counters beyond any attempt would leave 64 bits, and such a row could never be written. */
@@ -794,6 +846,7 @@ static void drive(struct request *r, const struct machine_event *first)
     struct machine_event ev = *first;
     bool more = true;
 
+    assert(!r->away);    /* keeps (7) */
     while (more && r->step == STEP_DRIVE) {
         const int64_t now = clock_mono_ms();
         struct actions acts;
@@ -817,6 +870,7 @@ static void on_progress(void *ctx, struct attempt *a)
     const int64_t want = machine_wants_chars(&r->machine);
     const bool new_tools = a->draft.n_calls && !r->told_tools;
 
+    worker_turn(r->worker);
     if (!r->committed && a->draft.has_piece && (new_tools || (want >= 0 && a->draft.chars >= want))) {
         const struct answer view = draft_view(&a->draft);
         const struct machine_event ev = { .kind = EVENT_PROGRESS, .n = r->attempt_n, .answer = &view,
@@ -861,16 +915,73 @@ static bool on_next_key(void *ctx, struct attempt *a)
     return true;
 }
 
-static void on_attempt_end(void *ctx, struct attempt *a)
+/* ENDED. The answer was judged already where that takes long. */
+static void attempt_ended(struct request *r)
 {
-    struct request *r = ctx;
+    struct attempt *a = &r->attempt;
     const struct answer view = draft_view(&a->draft);
     struct machine_event ev = { .kind = EVENT_ENDED, .n = r->attempt_n, .answer = &view, .chars = a->draft.chars,
-                        .outcome = &a->outcome };
+                                .outcome = &a->outcome, .verdict = r->judged ? &r->verdict : NULL };
 
     price_ended(r);
     ev.cost_nano = r->cost.cost_nano;
     drive(r, &ev);
+}
+
+static void judge(void *ctx)
+{
+    struct request *r = ctx;
+    const struct plan_step *s = &r->plan.steps[r->attempt_step];
+    const struct answer view = draft_view(&r->attempt.draft);
+
+    r->verdict = checks_whole(s->checks, &view, &r->plan.asked, s->output_cap);
+    r->judged = true;
+}
+
+static void read_and_judge(void *ctx)
+{
+    struct request *r = ctx;
+
+    attempt_read(&r->attempt, r->scan);
+    if (r->attempt.arrived == TRANSPORT_OK)
+        judge(r);
+}
+
+static bool on_large(void *ctx, struct attempt *a)
+{
+    struct request *r = ctx;
+
+    (void)a;
+    jscan_free(r->scan);    /* the body's */
+    r->scan = jscan_new(&worker_answer_limits, worker_random(r->worker));
+    if (r->scan)
+        send_away(r, AWAY_READ, read_and_judge);
+    return r->scan != NULL;
+}
+
+/* True when the checks have been asked, or need not be. */
+static bool judge_briefly(struct request *r)
+{
+    const struct attempt *a = &r->attempt;
+    const struct plan_step *s = &r->plan.steps[r->attempt_step];
+    const struct answer view = draft_view(&r->attempt.draft);
+
+    if (r->judged || a->outcome.transport != TRANSPORT_OK || a->outcome.status >= 300 || a->draft.has_error)
+        return true;
+    r->judged = checks_brief(s->checks, &view, &r->plan.asked, s->output_cap, &r->verdict);
+    return r->judged;
+}
+
+static void on_attempt_end(void *ctx, struct attempt *a)
+{
+    struct request *r = ctx;
+
+    (void)a;
+    worker_turn(r->worker);
+    if (judge_briefly(r))
+        attempt_ended(r);
+    else
+        send_away(r, AWAY_JUDGE, judge);
 }
 
 /* ---- REPLY to what never reached the machine ---- */
@@ -894,7 +1005,8 @@ static void run(struct request *r, enum step step)
         r->step = step;
         switch (step) {
         case STEP_AUTH: step = step_auth(r); break;
-        case STEP_BODY: return;
+        case STEP_BODY:
+        case STEP_PARSING: return;
         case STEP_PARSE: step = step_parse(r); break;
         case STEP_DECIDE: step = step_decide(r); break;
         case STEP_DRIVE: drive(r, &start); return;
@@ -906,11 +1018,71 @@ static void run(struct request *r, enum step step)
 
 /* ---- what happens to it from outside ---- */
 
+/* The machine is to stop. It hears of it when nobody else is at the request: keeps (7). */
+static void cancel(struct request *r, enum machine_stop stop)
+{
+    const struct machine_event ev = { .kind = EVENT_CANCEL, .stop = stop };
+
+    if (!r->away) {
+        drive(r, &ev);
+    } else if (!r->quit) {
+        r->quit = true;
+        r->stop = stop;
+    }
+}
+
+/* The body has been read, while nobody may have waited for it. */
+static void parse_back(struct request *r)
+{
+    if (r->conn) {
+        run(r, step_parsed(r));
+        return;
+    }
+    finish_refused(r, 499);
+    maybe_done(r);
+}
+
+/* The provider's body is written. What is late is not sent: nobody pays for it. */
+static void write_back(struct request *r)
+{
+    const struct machine_event late = { .kind = EVENT_TIMER };
+
+    if (clock_mono_ms() >= r->wake_ms) {
+        drive(r, &late);
+    } else if (attempt_call(&r->attempt)) {
+        set_timer(r);
+    } else {
+        attempt_ended(r);
+    }
+}
+
+static void on_back(void *ctx)
+{
+    struct request *r = ctx;
+    const enum away was = r->away;
+
+    worker_turn(r->worker);
+    r->away = AWAY_NOT;
+    if (r->quit) {
+        r->quit = false;
+        cancel(r, r->stop);
+        return;
+    }
+    switch (was) {
+    case AWAY_PARSE: parse_back(r); break;
+    case AWAY_WRITE: write_back(r); break;
+    case AWAY_READ: attempt_finish(&r->attempt); break;
+    case AWAY_JUDGE: attempt_ended(r); break;
+    case AWAY_NOT: break;
+    }
+}
+
 static void on_head(void *ctx, struct connection *c, const struct http1_head *head)
 {
     struct worker *w = ctx;
     struct request *r = request_new(w, c, head);
 
+    worker_turn(w);
     if (!r) {
         connection_send_head(c, 503, SPAN_LIT("retry-after: 1\r\n"), 0, true);
         connection_end(c);
@@ -922,7 +1094,6 @@ static void on_head(void *ctx, struct connection *c, const struct http1_head *he
 static void on_gone(void *ctx, struct connection *c, int status)
 {
     struct request *r = connection_request(c);
-    const struct machine_event ev = { .kind = EVENT_CANCEL, .stop = STOP_CALLER };
 
     (void)ctx;
     if (!r)
@@ -930,7 +1101,7 @@ static void on_gone(void *ctx, struct connection *c, int status)
     r->conn = NULL;
     r->head = NULL;
     if (r->step == STEP_DRIVE) {
-        drive(r, &ev);
+        cancel(r, STOP_CALLER);
         return;
     }
     if (r->step == STEP_BODY)    /* it had a key: a call, though nobody knows what for */
@@ -942,8 +1113,8 @@ static void on_drained(void *ctx, struct connection *c)
 {
     struct request *r = connection_request(c);
 
-    (void)ctx;
-    if (!r)
+    worker_turn(ctx);
+    if (!r || r->away)    /* keeps (7): what ends the job goes on with the reply */
         return;
     reply_pump(r);
     maybe_done(r);
@@ -969,14 +1140,13 @@ const struct connection_handler request_connection_handler = {
 
 void request_on_ledger(struct request *r, enum ledger_rc rc)
 {
-    const struct machine_event stop = { .kind = EVENT_CANCEL, .stop = STOP_SHUTDOWN };
-
+    worker_turn(r->worker);
     if (r->opens_pending > 0)
         r->opens_pending--;
     if (rc != LEDGER_OK) {
         r->ledger_failed = true;
         if (r->step == STEP_DRIVE) {
-            drive(r, &stop);
+            cancel(r, STOP_SHUTDOWN);
         } else if (r->accepted && !r->ending) {
             fault_from(r, &(struct fail){ .status = 503 });
             reply_fault(r);
@@ -984,7 +1154,7 @@ void request_on_ledger(struct request *r, enum ledger_rc rc)
         }
         return;
     }
-    if (r->opens_pending > 0)
+    if (r->opens_pending > 0 || r->away)
         return;
     if (r->attempt_live)
         attempt_resume(&r->attempt, PAUSE_LEDGER);
@@ -1009,6 +1179,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    if (r->away)    /* keeps (7): it is set again when the job is back */
+        return;
     if (r->step == STEP_DRIVE && clock_mono_ms() >= r->wake_ms)
         drive(r, &ev);
     else
@@ -1017,17 +1189,16 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 void request_abandon_all(struct worker *w)
 {
-    const struct machine_event ev = { .kind = EVENT_CANCEL, .stop = STOP_SHUTDOWN };
-
     for (uint32_t i = 0; i < w->n_slots; i++) {
         struct request *r = w->slots[i].request;
 
         if (!r)
             continue;
         r->conn = NULL;
+        r->away = AWAY_NOT;    /* the helpers have ended */
         if (r->step == STEP_DRIVE)
-            drive(r, &ev);
-        else if (r->step == STEP_BODY)
+            cancel(r, STOP_SHUTDOWN);
+        else if (r->step == STEP_BODY || r->step == STEP_PARSING)
             finish_refused(r, 503);
         maybe_done(r);
         if (r->step != STEP_DONE)

@@ -8,6 +8,7 @@
 #include "gateway/dialects/dialect.h"
 #include "gateway/gateway.h"
 #include "gateway/request/endpoint.h"
+#include "gateway/server/offload.h"
 #include "gateway/upstream/attempt.h"
 #include "policies/machine.h"
 
@@ -18,11 +19,17 @@
 enum step {
     STEP_AUTH,          /* head read: key, endpoint */
     STEP_BODY,          /* waiting for the body */
-    STEP_PARSE, STEP_DECIDE,
+    STEP_PARSE,
+    STEP_PARSING,       /* a large body: a helper thread has it */
+    STEP_DECIDE,
     STEP_DRIVE,         /* the machine has it: attempts, judging, settling */
     STEP_REPLY,         /* the reply is decided; bytes go out as the caller and the ledger allow */
     STEP_DONE,
 };
+
+/* What a helper thread does for it (server/offload.h): long work on large bodies and answers. */
+enum away { AWAY_NOT, AWAY_PARSE, AWAY_WRITE, AWAY_READ, AWAY_JUDGE };
+#define REQUEST_LARGE_BYTES 262144u    /* DESIGN section 4: above it, off the worker */
 
 struct request {
     struct worker *worker;
@@ -55,6 +62,13 @@ struct request {
     int64_t counted_bytes;             /* of gateway.bytes_in_flight */
     struct chat chat;
     struct features features;
+
+    /* While a helper thread is at it: keeps (7). */
+    struct offload_job job;
+    enum away away;
+    bool parsed;                       /* AWAY_PARSE: the body could be read */
+    bool quit;                         /* the request was to be cancelled meanwhile: `stop` */
+    enum machine_stop stop;
     struct notes notes;                /* warnings that hold whoever answers */
 
     /* The decision. */
@@ -69,6 +83,8 @@ struct request {
     struct attempt attempt;
     bool attempt_live;                 /* `attempt` holds something to free */
     bool told_tools;                   /* the machine knows that this answer calls tools */
+    bool judged;                       /* `verdict` is what the step's checks say of its answer */
+    struct verdict verdict;
     unsigned attempt_n;
     size_t attempt_step;
     struct budget_hold hold;

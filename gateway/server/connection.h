@@ -31,8 +31,7 @@ struct connection_limits {    /* milliseconds, 0 = none */
 
 /* What a listener does with its connections. `ctx` is the handler's own (the worker). */
 struct connection_handler {
-    /* A head has come. `head` and its spans live until on_body's last piece or connection_end, whichever is first;
-     * the handler keeps its state with connection_set_request. It may reply at once. */
+    /* A head has come. `head` and its spans live until connection_end or on_gone; the handler keeps its state with connection_set_request. It may reply at once. */
     void (*on_head)(void *ctx, struct connection *c, const struct http1_head *head);
     /* A piece of the body (maybe empty when `last`). Not called after connection_end. A head without a body gets one
      * call with an empty last piece. */

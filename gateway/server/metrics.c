@@ -74,6 +74,31 @@ static void histogram(const struct gateway *gw, struct buf *out, const char *nam
                (unsigned long long)total);
 }
 
+static void turns(const struct gateway *gw, struct buf *out)
+{
+    uint64_t total = 0, us = 0, most = 0;
+
+    head(out, "worker_turn_seconds", "histogram", "How long a turn of a worker's loop was at work for requests");
+    for (size_t i = 0; i < TURN_BUCKETS; i++) {
+        for (int w = 0; w < gw->n_workers; w++)
+            total += atomic_load_explicit(&gw->workers[w].counts.turn[i], memory_order_relaxed);
+        if (i + 1 < TURN_BUCKETS)
+            buf_printf(out, "tollgate_worker_turn_seconds_bucket{le=\"%g\"} %llu\n", (double)turn_edges_us[i] / 1e6,
+                       (unsigned long long)total);
+        else
+            buf_printf(out, "tollgate_worker_turn_seconds_bucket{le=\"+Inf\"} %llu\n", (unsigned long long)total);
+    }
+    for (int w = 0; w < gw->n_workers; w++) {
+        const uint64_t max = atomic_load_explicit(&gw->workers[w].counts.turn_us_max, memory_order_relaxed);
+
+        us += atomic_load_explicit(&gw->workers[w].counts.turn_us_sum, memory_order_relaxed);
+        most = max > most ? max : most;
+    }
+    buf_printf(out, "tollgate_worker_turn_seconds_sum %.6f\ntollgate_worker_turn_seconds_count %llu\n", (double)us / 1e6,
+               (unsigned long long)total);
+    gauge(out, "worker_turn_seconds_max", "The longest of them since the start", (double)most / 1e6);
+}
+
 static void tokens(const struct gateway *gw, struct buf *out)
 {
     head(out, "tokens_total", "counter", "Tokens by kind; the kinds are disjoint");
@@ -117,10 +142,12 @@ void metrics_write(const struct gateway *gw, struct buf *out)
     cost(gw, out);
     histogram(gw, out, "request_duration_seconds", "Time from the head of a call to its end", false);
     histogram(gw, out, "time_to_first_byte_seconds", "Time from the head of a call to the first byte of its reply", true);
+    turns(gw, out);
     for (int i = 0; i < gw->n_workers; i++)
         running += atomic_load_explicit(&gw->workers[i].n_requests, memory_order_relaxed);
     gauge(out, "requests_running", "Requests under way", (double)running);
     gauge(out, "bytes_in_flight", "Bodies held in memory", (double)atomic_load(&gw->bytes_in_flight));
+    gauge(out, "helpers_busy", "Large bodies and answers that wait for a helper thread or are with one", (double)offload_busy(gw->offload));
     gauge(out, "draining", "1 while the process finishes its last requests", atomic_load(&gw->draining));
     counter(out, "reloads_total", "Reloads of the config that took effect", atomic_load(&gw->reloads));
     counter(out, "reloads_failed_total", "Reloads that kept the old config", atomic_load(&gw->reloads_failed));

@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "gateway/request/request.h"
 #include "gateway/server/address.h"
@@ -20,7 +21,7 @@
 #define SLOTS_MAX (1u << 20)
 
 /* Answers come from providers that we chose, and logprobs of a long one are many values. */
-static const struct jscan_limits answer_limits = { .depth = 64, .values = 4000000, .key_bytes = 1024, .number_bytes = 64 };
+const struct jscan_limits worker_answer_limits = { .depth = 64, .values = 4000000, .key_bytes = 1024, .number_bytes = 64 };
 
 struct worker_listener {
     struct worker *worker;
@@ -184,6 +185,15 @@ static void on_reader(evutil_socket_t fd, short what, void *arg)
     reader_port_drain(w->reader_port, on_trace, w);
 }
 
+static void on_offload(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *w = arg;
+
+    (void)fd;
+    (void)what;
+    offload_port_drain(w->offload_port);
+}
+
 static void on_settled(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *w = arg;
@@ -249,6 +259,7 @@ static void on_dying(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    worker_turn(w);
     while (w->dying) {
         struct request *r = w->dying;
 
@@ -297,6 +308,34 @@ void worker_observe(struct worker *w, uint64_t total_ms, uint64_t first_byte_ms)
     atomic_fetch_add_explicit(&c->first_byte_ms_sum, first_byte_ms, memory_order_relaxed);
 }
 
+/* ---- how long a turn takes ---- */
+
+const int64_t turn_edges_us[TURN_BUCKETS] = { 100, 500, 1000, 2500, 5000, 10000, 50000, INT64_MAX };
+
+void worker_turn_begin(struct worker *w)
+{
+    w->turn_from_us = clock_mono_us();
+    event_active(w->turn_event, EV_TIMEOUT, 0);
+}
+
+static void on_turn_end(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *w = arg;
+    struct worker_counts *c = &w->counts;
+    const int64_t us = clock_mono_us() - w->turn_from_us;
+    size_t i = 0;
+
+    (void)fd;
+    (void)what;
+    w->turn_from_us = 0;
+    while (us > turn_edges_us[i])
+        i++;
+    atomic_fetch_add_explicit(&c->turn[i], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->turn_us_sum, (uint64_t)us, memory_order_relaxed);
+    if ((uint64_t)us > atomic_load_explicit(&c->turn_us_max, memory_order_relaxed))
+        atomic_store_explicit(&c->turn_us_max, (uint64_t)us, memory_order_relaxed);
+}
+
 /* ---- life ---- */
 
 static void *worker_main(void *arg)
@@ -343,24 +382,29 @@ bool worker_init(struct worker *w, struct gateway *gw, int index, struct problem
     w->listeners = calloc(CONFIG_LISTENERS_MAX, sizeof *w->listeners);
     w->fetch = fetch_new(w->base, NULL);
     w->scan = jscan_new(&jscan_default_limits, w->rng[0]);
-    w->answer_scan = jscan_new(&answer_limits, w->rng[1]);
+    w->answer_scan = jscan_new(&worker_answer_limits, w->rng[1]);
     w->port = ledger_port_new(gw->ledger, &w->port_fd);
     w->reader_port = reader_port_new(gw->reader, &w->reader_fd);
+    w->offload_port = offload_port_new(gw->offload, &w->offload_fd);
     w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (!w->listeners || !w->fetch || !w->scan || !w->answer_scan || !w->port || !w->reader_port ||
-        w->wake_fd < 0) {
+        !w->offload_port || w->wake_fd < 0) {
         problem_error(ps, "", "no memory or no descriptors for worker %d", index);
         return false;
     }
     w->port_event = event_new(w->base, w->port_fd, EV_READ | EV_PERSIST, on_port, w);
     w->reader_event = event_new(w->base, w->reader_fd, EV_READ | EV_PERSIST, on_reader, w);
+    w->offload_event = event_new(w->base, w->offload_fd, EV_READ | EV_PERSIST, on_offload, w);
     w->wake_event = event_new(w->base, w->wake_fd, EV_READ | EV_PERSIST, on_wake, w);
     w->dying_event = event_new(w->base, -1, 0, on_dying, w);
     w->settled_event = event_new(w->base, -1, 0, on_settled, w);
-    if (!w->port_event || !w->reader_event || !w->wake_event || !w->dying_event || !w->settled_event)
+    w->turn_event = event_new(w->base, -1, 0, on_turn_end, w);
+    if (!w->port_event || !w->reader_event || !w->offload_event || !w->wake_event || !w->dying_event || !w->settled_event ||
+        !w->turn_event)
         return false;
     event_add(w->port_event, NULL);
     event_add(w->reader_event, NULL);
+    event_add(w->offload_event, NULL);
     event_add(w->wake_event, NULL);
     for (size_t i = 0; i < w->snapshot->config->n_listeners; i++)
         if (!listen_on(w, i, ps))
@@ -381,11 +425,14 @@ void worker_free(struct worker *w)
         connection_free(w->connections.first);
     if (w->fetch)
         fetch_free(w->fetch);
-    if (w->dying_event)
+    if (w->dying)
         on_dying(-1, 0, w);
     if (w->reader_event)
         event_free(w->reader_event);
     reader_port_free(w->reader_port);
+    if (w->offload_event)
+        event_free(w->offload_event);
+    offload_port_free(w->offload_port);
     if (w->port)
         ledger_port_free(w->port);
     if (w->port_event)
@@ -396,6 +443,8 @@ void worker_free(struct worker *w)
         event_free(w->dying_event);
     if (w->settled_event)
         event_free(w->settled_event);
+    if (w->turn_event)
+        event_free(w->turn_event);
     if (w->wake_fd >= 0)
         close(w->wake_fd);
     if (w->base)

@@ -2,6 +2,7 @@
 #ifndef TOLLGATE_GATEWAY_WORKER_H
 #define TOLLGATE_GATEWAY_WORKER_H
 
+#include "base/jscan.h"
 #include "gateway/gateway.h"
 
 /* Opens the worker's own sockets (SO_REUSEPORT, so that the kernel spreads callers) and its loop. False with a
@@ -25,6 +26,15 @@ void worker_bury(struct worker *w, struct request *r);
 uint64_t worker_random(struct worker *w);        /* not for secrets */
 /* A request has ended: its times into the histograms. first_byte_ms UINT64_MAX: it had none. */
 void worker_observe(struct worker *w, uint64_t total_ms, uint64_t first_byte_ms);
+/* Work for a request begins: how long the loop is held from here to the end of its turn goes into the metrics. */
+void worker_turn_begin(struct worker *w);
+static inline void worker_turn(struct worker *w)
+{
+    if (w->turn_from_us == 0)
+        worker_turn_begin(w);
+}
+extern const int64_t turn_edges_us[TURN_BUCKETS];          /* upper edges; the last is without limit */
+extern const struct jscan_limits worker_answer_limits;     /* of the pre-scan, for providers' answers */
 extern const int64_t latency_edges_ms[LATENCY_BUCKETS];    /* upper edges; the last is without limit */
 
 #endif

@@ -134,12 +134,16 @@ static void note_retry_after(struct attempt *a, struct fetch_call *call)
         a->outcome.retry_after_ms = ms;
 }
 
+static bool is_large(struct attempt *a)
+{
+    return !a->stream && a->outcome.status < 300 && body_of(a, a->outcome.status)->n > ATTEMPT_LARGE_BYTES;
+}
+
 static void on_end(void *ctx, struct fetch_call *call, const struct fetch_result *r)
 {
     struct attempt *a = ctx;
-    enum transport t = transport_of(a, r);
-    enum failure f;
 
+    a->arrived = transport_of(a, r);
     a->outcome.status = r->status;
     if (r->status >= 300)
         note_retry_after(a, call);
@@ -147,11 +151,30 @@ static void on_end(void *ctx, struct fetch_call *call, const struct fetch_result
     a->first_byte_us = r->first_byte_us;
     a->total_us = r->total_us;
     a->reached = r->connect_us >= 0 && r->status < 300;
-    if (t != TRANSPORT_OK && r->detail[0])
+    if (a->arrived != TRANSPORT_OK && r->detail[0])
         log_debug("upstream %s: %s: %s", provider_name(a->target->provider), fetch_end_name(r->end), r->detail);
-    if (t == TRANSPORT_OK)
-        t = a->stream && r->status < 300 ? judge_stream_end(a) : read_whole(a, r->status);
-    tell(a, t);
+    if (a->arrived == TRANSPORT_OK && is_large(a) && a->callbacks->on_large && a->callbacks->on_large(a->ctx, a))
+        return;
+    if (a->arrived == TRANSPORT_OK)
+        a->arrived = a->stream && r->status < 300 ? judge_stream_end(a) : read_whole(a, r->status);
+    attempt_finish(a);
+}
+
+void attempt_read(struct attempt *a, struct jscan *scan)
+{
+    a->scan = scan;
+    a->arrived = read_whole(a, a->outcome.status);
+    if (a->same || a->arrived != TRANSPORT_OK)
+        return;
+    a->closed_well = attempt_close(a);
+    a->closed = true;
+}
+
+void attempt_finish(struct attempt *a)
+{
+    enum failure f;
+
+    tell(a, a->arrived);
     f = failure_classify(&a->outcome);
     if (a->key != PROVIDER_KEY_NONE && blames_key(a, f) && try_next_key(a, f))
         return;
@@ -313,16 +336,16 @@ static struct span own(struct arena *arena, struct buf *b)
     return (struct span){ p, n };
 }
 
-static bool write_request(struct attempt *a, const struct attempt_spec *s)
+static bool write_request(struct attempt *a)
 {
-    struct request_out out = { .arena = s->arena, .body = &a->request, .fault = &a->fault };
-    const bool ok = a->same ? a->wire->pass_request(s->chat, &a->to, &out) : a->wire->write_request(s->chat, &a->to, &out);
+    struct request_out out = { .arena = a->arena, .body = &a->request, .fault = &a->fault };
+    const bool ok = a->same ? a->wire->pass_request(a->chat, &a->to, &out) : a->wire->write_request(a->chat, &a->to, &out);
 
     a->notes = out.notes;
     a->names = out.names;
     if (!ok)
         return cannot_write(a);
-    if (s->strict && out.notes.n) {
+    if (a->strict && out.notes.n) {
         fault_bad(&a->fault, "unsupported_parameter", NULL,
                   "This request is strict, and the provider would get it changed: %s.", out.notes.text);
         return cannot_write(a);
@@ -330,30 +353,28 @@ static bool write_request(struct attempt *a, const struct attempt_spec *s)
     a->spec.body = out.pieces;
     a->spec.n_body = out.n_pieces;
     if (a->request.n) {    /* written, of this very dialect too where a host wants it anew */
-        a->request_span = own(s->arena, &a->request);
+        a->request_span = own(a->arena, &a->request);
         a->spec.body = &a->request_span;
         a->spec.n_body = 1;
     }
     return a->spec.n_body > 0 && a->spec.body[0].p;
 }
 
-/* Answers of another dialect are written by the caller's own. */
-static bool make_writer(struct attempt *a, const struct attempt_spec *s)
+/* Answers of another dialect are written by the caller's own. No memory: then it cannot be called. */
+static void make_writer(struct attempt *a, const struct attempt_spec *s)
 {
     const struct dialect *callers = dialect_get(s->chat->dialect);
 
-    if (a->same)
-        return true;
     a->writer = callers->writer_new(s->reply, &a->pieces);
     a->draft.writer = a->writer;
     a->draft.names = &a->names;
-    return a->writer != NULL;
 }
 
-bool attempt_start(struct attempt *a, const struct attempt_spec *s)
+void attempt_begin(struct attempt *a, const struct attempt_spec *s)
 {
-    *a = (struct attempt){ .callbacks = s->callbacks, .ctx = s->ctx, .fetch = s->fetch, .scan = s->scan,
-                           .target = s->target, .chat = s->chat, .stream = s->chat->stream, .in_flight = s->in_flight,
+    *a = (struct attempt){ .callbacks = s->callbacks, .ctx = s->ctx, .fetch = s->fetch, .scan = s->scan, .arena = s->arena,
+                           .strict = s->strict, .target = s->target, .chat = s->chat, .stream = s->chat->stream,
+                           .in_flight = s->in_flight,
                            .in_flight_most = s->in_flight_most, .key = PROVIDER_KEY_NONE, .first_byte_us = -1,
                            .total_us = -1 };
     a->outcome = (struct outcome){ .transport = TRANSPORT_LOCAL, .retry_after_ms = -1 };
@@ -370,12 +391,32 @@ bool attempt_start(struct attempt *a, const struct attempt_spec *s)
     buf_init(&a->pieces, PIECES_BYTES_MAX);
     buf_init(&a->terminal, PIECES_BYTES_MAX);
     a->spec.method = FETCH_POST;
-    return write_request(a, s) && make_writer(a, s) &&
-           provider_add_lines(a->wire->id, s->chat->anthropic_version, s->chat->anthropic_beta, s->arena, &a->spec) && call(a);
+    if (!a->same)
+        make_writer(a, s);
+}
+
+void attempt_write(struct attempt *a)
+{
+    a->written = write_request(a);
+}
+
+bool attempt_call(struct attempt *a)
+{
+    return a->written && (a->same || a->writer) &&
+           provider_add_lines(a->wire->id, a->chat->anthropic_version, a->chat->anthropic_beta, a->arena, &a->spec) && call(a);
+}
+
+bool attempt_start(struct attempt *a, const struct attempt_spec *s)
+{
+    attempt_begin(a, s);
+    attempt_write(a);
+    return attempt_call(a);
 }
 
 bool attempt_close(struct attempt *a)
 {
+    if (a->closed)
+        return a->closed_well;
     if (!a->same)
         return a->writer->dialect->writer_end(a->writer, &a->draft, &a->terminal);
     if (a->stream && a->wire->relay_end)

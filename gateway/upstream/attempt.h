@@ -24,9 +24,14 @@ struct attempt_callbacks {
     void (*on_progress)(void *ctx, struct attempt *a);
     /* A key was refused or has reached its limit (outcome.status), and the provider has another. False: let it end here. */
     bool (*on_next_key)(void *ctx, struct attempt *a);
+    /* A whole answer of more than ATTEMPT_LARGE_BYTES has come, and to read it takes long. True: the owner has attempt_read
+     * called, on any thread, and then calls attempt_finish on the loop's. False, or NULL: it is read here. */
+    bool (*on_large)(void *ctx, struct attempt *a);
     /* It is over; `outcome` is filled in. Once, last, never from inside attempt_start. */
     void (*on_end)(void *ctx, struct attempt *a);
 };
+
+#define ATTEMPT_LARGE_BYTES 262144u
 
 enum attempt_pause { PAUSE_CALLER_SLOW = 1, PAUSE_LEDGER = 2 };    /* a set: reading goes on when it is empty */
 
@@ -41,6 +46,9 @@ struct attempt {
     const struct dialect *wire;        /* what the provider is spoken to in */
     bool same;                         /* it is the caller's own: bytes pass */
     struct target to;
+    struct arena *arena;
+    bool strict;
+    bool written;                      /* the provider's body is there */
     struct fetch_spec spec;
     struct buf request;                /* a translated body */
     struct span request_span;
@@ -63,6 +71,8 @@ struct attempt {
     int64_t in_flight_most, counted;
     bool reached;                      /* the request may have reached the provider: it may bill */
     struct fault fault;                /* why our own side could not write the request */
+    enum transport arrived;            /* how the fetch ended, and then what its body was worth */
+    bool closed, closed_well;          /* the document of a large answer is written: attempt_read */
     struct outcome outcome;
     int64_t first_byte_us, total_us;   /* -1: none */
 };
@@ -92,6 +102,14 @@ const struct dialect *attempt_target(const struct snapshot_model *t, const struc
 /* False: it could not even begin; `outcome` says why: the request cannot be written (status 400, our own words), no key (401),
  * no memory (TRANSPORT_LOCAL). Then no callback comes. *a is handed over to attempt_free either way. */
 bool attempt_start(struct attempt *a, const struct attempt_spec *spec);
+/* Its three parts, for a body whose writing takes long: begin, write (any thread; nobody else may touch the attempt, the chat or
+ * the arena meanwhile), call. */
+void attempt_begin(struct attempt *a, const struct attempt_spec *spec);
+void attempt_write(struct attempt *a);
+bool attempt_call(struct attempt *a);
+/* After on_large. `scan` is the reading thread's own. A cancel between the two is fine, then without attempt_finish. */
+void attempt_read(struct attempt *a, struct jscan *scan);
+void attempt_finish(struct attempt *a);
 /* The answer is accepted: `pieces` gets what is left of it and `terminal` its closing event. False: no memory. */
 bool attempt_close(struct attempt *a);
 /* Stops it without a callback. Idempotent; fine after its end. */
