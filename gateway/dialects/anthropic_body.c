@@ -116,13 +116,17 @@ static size_t count_allowed(const struct chat *chat)
     return n;
 }
 
-/* A schema must say that it is an object's. */
-static void write_schema(struct buf *b, struct span schema)
+/* A schema must say that it is an object's; a strict one is held to what structured output takes. */
+static void write_schema(struct anthropic_writing *w, struct span schema, bool strict)
 {
     struct jiter it = jiter_begin(schema);
+    struct buf *b = w->out->body;
 
     if (!it.in_object || !jiter_next(&it)) {
         jw_json(b, "input_schema", SPAN_LIT("{\"type\":\"object\",\"properties\":{}}"));
+    } else if (strict) {
+        jw_key(b, "input_schema");
+        anthropic_write_schema(b, schema, &w->changed_schema);
     } else if (jval_get(schema, "type").p) {
         jw_json(b, "input_schema", schema);
     } else {
@@ -155,6 +159,7 @@ static void write_description(struct anthropic_writing *w, const struct chat_too
 
 static bool write_tool(struct anthropic_writing *w, const struct chat_tool *t)
 {
+    const bool strict = t->strict == TRI_YES && w->target->traits->schema && t->kind == TOOL_FUNCTION;
     struct buf *b = w->out->body;
     const struct span name = names_out(&w->out->names, w->out->arena, t->name, ANTHROPIC_NAME_MAX, false, false, w->out->fault);
 
@@ -167,9 +172,9 @@ static bool write_tool(struct anthropic_writing *w, const struct chat_tool *t)
         jw_json(b, "input_schema", SPAN_LIT(UNWRAP_SCHEMA));
         names_wrap(&w->out->names, t->name);
     } else {
-        write_schema(b, t->schema_json);
+        write_schema(w, t->schema_json, strict);
     }
-    if (t->strict == TRI_YES && w->target->traits->schema && t->kind == TOOL_FUNCTION)
+    if (strict)
         jw_bool(b, "strict", true);
     anthropic_write_cache(w, t->cache);
     jw_close(b, '}');
@@ -236,6 +241,8 @@ static bool write_tools(struct anthropic_writing *w, bool thinks)
         loose |= c->tools[i].strict == TRI_YES && !w->target->traits->schema;
     }
     jw_close(w->out->body, ']');
+    if (w->changed_schema)
+        notes_change(&w->out->notes, "tools.schema");
     if (n < c->n_tools)    /* another set of tools is another prefix of the cache */
         change(w, WORD_TOOLS);
     if (loose)
@@ -326,6 +333,21 @@ static bool has_schemas(const struct target *target)
     return target->traits->schema && (!target->quirks || target->quirks->supports_json_schema);
 }
 
+static void write_format(struct anthropic_writing *w)
+{
+    const struct span schema = w->chat->schema_json;
+    struct buf *b = w->out->body;
+    bool changed = false;
+
+    jw_object(b, "format");
+    jw_raw(b, "type", SPAN_LIT("json_schema"));
+    jw_key(b, "schema");
+    anthropic_write_schema(b, schema.p ? schema : SPAN_LIT("{\"type\":\"object\"}"), &changed);
+    jw_close(b, '}');
+    if (changed)
+        change(w, WORD_FORMAT);
+}
+
 static void write_thinking(struct anthropic_writing *w, const struct anthropic_thinking *t)
 {
     struct buf *b = w->out->body;
@@ -345,17 +367,12 @@ static void write_thinking(struct anthropic_writing *w, const struct anthropic_t
             jw_raw(b, "display", SPAN_LIT("summarized"));
         jw_close(b, '}');
     }
-    if (!t->effort && !schema)
+    if (!t->effort.p && !schema)
         return;
     jw_object(b, "output_config");
-    if (t->effort)
-        jw_raw(b, "effort", span_str(t->effort));
-    if (schema) {
-        jw_object(b, "format");
-        jw_raw(b, "type", SPAN_LIT("json_schema"));
-        jw_json(b, "schema", w->chat->schema_json.p ? w->chat->schema_json : SPAN_LIT("{\"type\":\"object\"}"));
-        jw_close(b, '}');
-    }
+    jw_raw_if(b, "effort", t->effort);
+    if (schema)
+        write_format(w);
     jw_close(b, '}');
 }
 

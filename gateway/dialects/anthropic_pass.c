@@ -142,9 +142,9 @@ static bool thinking_fits(const struct pass *p, struct span type)
 }
 
 /* A budget that has become an effort. */
-static bool add_effort(struct pass *p, const char *effort)
+static bool add_effort(struct pass *p, struct span effort)
 {
-    const struct span put = arena_printf(p->out->arena, ",\"output_config\":{\"effort\":\"%s\"}", effort);
+    const struct span put = arena_printf(p->out->arena, ",\"output_config\":{\"effort\":\"%.*s\"}", SPAN_FMT(effort));
 
     if (!p->places->output_config.p)
         edits_insert(&p->edits, edits_end(p->chat->body), put);
@@ -156,8 +156,7 @@ static bool fit_effort(struct pass *p)
 {
     const struct traits *traits = p->target->traits;
     const struct span effort = jval_get(p->places->output_config, "effort");
-    const char *word;
-    struct span put;
+    struct span word, put;
 
     if (reading_is_null(effort))
         return true;
@@ -167,10 +166,10 @@ static bool fit_effort(struct pass *p)
         return true;
     }
     word = anthropic_effort_word(effort, traits);
-    if (!word)
+    if (!word.p)
         return true;
     notes_change(&p->out->notes, "output_config.effort");
-    put = arena_printf(p->out->arena, "\"%s\"", word);
+    put = arena_printf(p->out->arena, "\"%.*s\"", SPAN_FMT(word));
     if (put.p)
         edits_replace(&p->edits, effort, put);
     return put.p != NULL;
@@ -185,7 +184,7 @@ static bool fit_thinking(struct pass *p)
         return true;
     t = anthropic_thinking_of(p->chat, p->target, cap_of(p));
     if (t.kind != THINK_UNSAID)
-        return replace_thinking(p, &t) && (!t.effort || add_effort(p, t.effort));
+        return replace_thinking(p, &t) && (!t.effort.p || add_effort(p, t.effort));
     p->no_thinking = true;    /* without a word where it was `disabled`: it is off all the same */
     if (!jraw_is(type, "disabled"))
         notes_drop(&p->out->notes, "thinking");

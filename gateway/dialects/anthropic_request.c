@@ -195,7 +195,7 @@ static bool read_thinking(struct anthropic_reading *a, struct span v)
         return reading_want(&a->r, "thinking", "must be an object with a \"type\"");
     if (!reading_type(&a->r, "thinking.display", display, JTYPE_STRING, "must be \"summarized\" or \"omitted\""))
         return false;
-    if (!reading_is_null(display))
+    if (reading_word(type, types) != 2)    /* thinking is there to be seen, unless it is said otherwise */
         c->show_reasoning = reading_word(display, displays) == 1 ? TRI_NO : TRI_YES;
     switch (reading_word(type, types)) {
     case 0:

@@ -3,6 +3,7 @@
  * Models up to 4.5 take a budget of tokens, later ones an effort ("adaptive"), and 4.6 both (wire/translation section 3,
  * wire/anthropic-messages section 6). Anthropic-compatible hosts of DeepSeek take both words and heed the effort. */
 #include "gateway/dialects/anthropic_write.h"
+#include "gateway/dialects/effort.h"
 
 #define BUDGET_LEAST 1024
 
@@ -69,56 +70,27 @@ static struct anthropic_thinking by_budget(const struct chat *chat, const struct
     return t;
 }
 
-static enum effort level_of(const struct chat *chat)
+static const char every_word[] = "low medium high xhigh max";
+
+static const char *words_of(const struct traits *traits)
 {
-    if (chat->effort != EFFORT_BUDGET)
-        return chat->effort;
-    return chat->budget < 6144 ? EFFORT_LOW : chat->budget < 12288 ? EFFORT_MEDIUM : chat->budget < 24576 ? EFFORT_HIGH
-                                                                                                            : EFFORT_XHIGH;
+    return traits->efforts[0] ? traits->efforts : every_word;
 }
 
-static bool knows(const char *efforts, const char *word)
+struct span anthropic_effort_word(struct span effort, const struct traits *traits)
 {
-    const struct span w = span_str(word);
-    struct span rest = span_str(efforts);
-
-    while (rest.n) {
-        const size_t end = span_find(rest, ' ');
-
-        if (span_eq(span_first(rest, end), w))
-            return true;
-        rest = span_skip(rest, end + 1);
-    }
-    return efforts[0] == '\0';
-}
-
-static const char *const words[] = { "low", "medium", "high", "xhigh", "max" };    /* from EFFORT_LOW on */
-
-/* The word, or the nearest that the model knows: less first, then more. */
-static const char *word_of(enum effort level, const char *efforts, bool *changed)
-{
-    const int n = (int)(sizeof words / sizeof words[0]);
-    const int at = level <= EFFORT_LOW ? 0 : (int)level - (int)EFFORT_LOW;
-
-    *changed = !knows(efforts, words[at]);
-    for (int i = at; i >= 0; i--)
-        if (knows(efforts, words[i]))
-            return words[i];
-    for (int i = at + 1; i < n; i++)
-        if (knows(efforts, words[i]))
-            return words[i];
-    return NULL;
-}
-
-const char *anthropic_effort_word(struct span effort, const struct traits *traits)
-{
+    static const struct { const char *word; enum effort effort; } table[] = {
+        { "low", EFFORT_LOW }, { "medium", EFFORT_MEDIUM }, { "high", EFFORT_HIGH }, { "xhigh", EFFORT_XHIGH }, { "max", EFFORT_MAX },
+    };
+    struct chat asked = { .effort = EFFORT_UNSET };
+    struct span word = SPAN_NONE;
     bool changed = false;
-    const char *word = NULL;
 
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (jraw_is(jval_raw(effort), words[i]))
-            word = word_of((enum effort)((int)EFFORT_LOW + (int)i), traits->efforts, &changed);
-    return changed ? word : NULL;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (jraw_is(jval_raw(effort), table[i].word))
+            asked.effort = table[i].effort;
+    word = effort_word(&asked, words_of(traits), &changed);
+    return changed ? word : SPAN_NONE;
 }
 
 static struct anthropic_thinking by_effort(const struct chat *chat, const struct traits *traits, int64_t max_tokens)
@@ -127,8 +99,8 @@ static struct anthropic_thinking by_effort(const struct chat *chat, const struct
 
     if (traits->thinking == THINKING_DEEPSEEK)    /* `enabled` wants a budget, which nobody there reads */
         t = (struct anthropic_thinking){ .kind = THINK_BUDGET, .budget = max_tokens > BUDGET_LEAST ? BUDGET_LEAST : 1 };
-    if (chat->effort != EFFORT_DYNAMIC)
-        t.effort = word_of(level_of(chat), traits->efforts, &t.changed);
+    t.effort = effort_word(chat, words_of(traits), &t.changed);
+    t.changed &= chat->effort != EFFORT_MINIMAL;    /* the table has no such step: low is it */
     return t;
 }
 

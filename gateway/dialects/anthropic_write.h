@@ -26,18 +26,23 @@ enum anthropic_think {
 struct anthropic_thinking {
     enum anthropic_think kind;
     int64_t budget;            /* BUDGET: at least 1024, less than max_tokens */
-    const char *effort;        /* output_config.effort, NULL: left out; static */
+    struct span effort;        /* output_config.effort; SPAN_NONE: left out. Static, or of the model's traits */
     bool dropped, changed;     /* what was asked for is not, or not quite, what goes out */
 };
 /* `max_tokens` is the cap that goes out. */
 struct anthropic_thinking anthropic_thinking_of(const struct chat *chat, const struct target *target, int64_t max_tokens);
-/* The word that goes out in the place of an `effort` which the model does not know; NULL: it knows it. */
-const char *anthropic_effort_word(struct span effort, const struct traits *traits);
+/* The word that goes out in the place of an `effort` (a string value) which the model does not know; SPAN_NONE: it knows it. */
+struct span anthropic_effort_word(struct span effort, const struct traits *traits);
 /* Is the chat within a tool loop whose last assistant turn does not begin with thinking that the target can read? With a
  * budget such a turn is refused. */
 bool anthropic_loop_lacks_thinking(const struct chat *chat, const struct target *target);
 /* Does this reasoning go back to the target? */
 bool anthropic_reasoning_goes(const struct chat_item *item, const struct target *target);
+
+/* ---- anthropic_schema.c ---- */
+
+/* A whole schema as structured output takes it. *changed is set when what it allows is not what the caller's allows. */
+void anthropic_write_schema(struct buf *b, struct span schema, bool *changed);
 
 /* ---- the turns: anthropic_turns.c ---- */
 
@@ -48,6 +53,7 @@ struct anthropic_writing {
     size_t marks_to_skip;      /* of the cache marks that come: the last four stay */
     bool five_minutes;         /* a mark of 5 minutes is out: no longer one may follow */
     bool noted_role, noted_detail, noted_arguments, noted_name;
+    bool changed_schema;       /* of a strict tool */
 };
 
 /* Refuses what the turns hold that cannot be said. */

@@ -105,6 +105,7 @@ libdialects_a_SOURCES += \
 	gateway/dialects/anthropic_read.h \
 	gateway/dialects/anthropic_reply.c \
 	gateway/dialects/anthropic_request.c \
+	gateway/dialects/anthropic_schema.c \
 	gateway/dialects/anthropic_thinking.c \
 	gateway/dialects/anthropic_turns.c \
 	gateway/dialects/anthropic_write.h

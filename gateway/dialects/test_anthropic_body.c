@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "gateway/dialects/anthropic_write.h"
 #include "gateway/dialects/gemini.h"
 #include "gateway/dialects/openai.h"
 #include "gateway/dialects/test_anthropic.h"
@@ -86,7 +87,7 @@ static void fields_go_as_the_table_says(void **state)
           BUDGET "\"system\":[{\"type\":\"text\",\"text\":\"Answer with one JSON object and nothing else: no words before or after it, "
           "and no code fence.\"}]," HI "}", "" },
         { "a schema", CHAT(",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\"}}}"),
-          &to_adaptive, ADAPTIVE "\"output_config\":{\"format\":{\"type\":\"json_schema\",\"schema\":{\"type\":\"object\"}}}," HI "}", "" },
+          &to_adaptive, ADAPTIVE "\"output_config\":{\"format\":{\"type\":\"json_schema\",\"schema\":{\"type\":\"object\",\"additionalProperties\":false}}}," HI "}", "" },
         { "a schema where the model has none",
           CHAT(",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\"}}}"), &to_budget,
           BUDGET "\"system\":[{\"type\":\"text\",\"text\":\"Answer with one JSON object and nothing else: no words before or after it, "
@@ -96,6 +97,40 @@ static void fields_go_as_the_table_says(void **state)
 
     (void)state;
     assert_pairs(&openai_dialect, table, sizeof table / sizeof table[0]);
+}
+
+static void schemas_are_cut_to_what_structured_output_takes(void **state)
+{
+    static const struct { const char *in, *want; bool changed; } table[] = {
+        { "{\"type\":\"object\",\"properties\":{\"minimum\":{\"type\":\"string\"}},\"required\":[\"minimum\"],\"additionalProperties\":false}",
+          "{\"type\":\"object\",\"properties\":{\"minimum\":{\"type\":\"string\"}},\"required\":[\"minimum\"],\"additionalProperties\":false}", false },
+        { "{\"$schema\":\"x\",\"properties\":{}}", "{\"properties\":{},\"additionalProperties\":false}", false },
+        { "{\"type\":[\"object\",\"null\"]}", "{\"type\":[\"object\",\"null\"],\"additionalProperties\":false}", false },
+        { "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}", "{\"type\":\"object\",\"additionalProperties\":false}", true },
+        { "{\"type\":\"integer\",\"minimum\":1,\"enum\":[1,{\"maximum\":2}]}", "{\"type\":\"integer\",\"enum\":[1,{\"maximum\":2}]}", true },
+        { "{\"type\":\"string\",\"format\":\"date\",\"pattern\":\"a\"}", "{\"type\":\"string\",\"format\":\"date\",\"pattern\":\"a\"}", false },
+        { "{\"type\":\"string\",\"format\":\"regex\"}", "{\"type\":\"string\"}", true },
+        { "{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"object\"}}",
+          "{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"object\",\"additionalProperties\":false}}", false },
+        { "{\"type\":\"array\",\"minItems\":2}", "{\"type\":\"array\"}", true },
+        { "{\"oneOf\":[{\"type\":\"object\"},true]}", "{\"anyOf\":[{\"type\":\"object\",\"additionalProperties\":false},true]}", true },
+        { "{\"oneOf\":[true],\"anyOf\":[true]}", "{\"anyOf\":[true]}", true },
+        { "{\"$defs\":{\"a\":{\"not\":{}}},\"$ref\":\"#/$defs/a\"}", "{\"$defs\":{\"a\":{}},\"$ref\":\"#/$defs/a\"}", true },
+        { "{\"properties\":7,\"anyOf\":{}}", "{\"properties\":7,\"anyOf\":{},\"additionalProperties\":false}", false },    /* not ours to judge */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        bool changed = false;
+        struct buf b;
+
+        buf_init(&b, 4096);
+        anthropic_write_schema(&b, scanned(table[i].in), &changed);
+        scanned(b.p);
+        assert_string_equal(b.p, table[i].want);
+        assert_int_equal(changed, table[i].changed);
+        buf_free(&b);
+    }
 }
 
 static void effort_goes_in_the_words_of_the_model(void **state)
@@ -116,7 +151,7 @@ static void effort_goes_in_the_words_of_the_model(void **state)
         { "medium, adaptive", EFFORT("medium"), &to_adaptive, WORD("medium"), "" },
         { "xhigh, adaptive", EFFORT("xhigh"), &to_adaptive, WORD("xhigh"), "" },
         { "xhigh where there is none", EFFORT("xhigh"), &to_both,
-          HEAD("claude-opus-4-6", "64000") "\"thinking\":{\"type\":\"adaptive\"},\"output_config\":{\"effort\":\"high\"}," HI "}",
+          HEAD("claude-opus-4-6", "64000") "\"thinking\":{\"type\":\"adaptive\"},\"output_config\":{\"effort\":\"max\"}," HI "}",
           "changed=reasoning_effort" },
         { "a model that does not think", EFFORT("high"), &to_simple, SIMPLE HI "}", "dropped=reasoning_effort" },
         { "the budget stays below the cap", CAPPED("4000", ",\"reasoning_effort\":\"high\""), &to_budget,
@@ -147,6 +182,10 @@ static void tools_go_as_the_table_says(void **state)
           SIMPLE "\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\",\"properties\":{\"a\":{}}}}]," HI "}", "" },
         { "strict", CHAT(",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"strict\":true}}]"), &to_adaptive,
           ADAPTIVE "\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\",\"properties\":{}},\"strict\":true}]," HI "}", "" },
+        { "a strict schema is closed", CHAT(",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"strict\":true,\"parameters\":"
+          "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\",\"minimum\":1}},\"additionalProperties\":false}}}]"), &to_adaptive,
+          ADAPTIVE "\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\"}},"
+          "\"additionalProperties\":false},\"strict\":true}]," HI "}", "changed=tools.schema" },
         { "strict where there is none", CHAT(",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"strict\":true}}]"), &to_simple,
           SIMPLE "\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\",\"properties\":{}}}]," HI "}", "dropped=tools.strict" },
         { "auto", CHAT(TWO ",\"tool_choice\":\"auto\""), &to_simple,
@@ -437,7 +476,7 @@ static void a_request_passes_but_for_what_must_change(void **state)
           &to_budget, BIG_OUT("claude-sonnet-4-5", ",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":4096,\"display\":\"omitted\"}"),
           "changed=thinking, dropped=output_config.effort" },
         { "an effort that the model does not know", BIG(",\"output_config\":{\"effort\":\"xhigh\",\"x\":1}"), &to_both,
-          BIG_OUT("claude-opus-4-6", ",\"output_config\":{\"effort\":\"high\",\"x\":1}"), "changed=output_config.effort" },
+          BIG_OUT("claude-opus-4-6", ",\"output_config\":{\"effort\":\"max\",\"x\":1}"), "changed=output_config.effort" },
         { "an effort beside others", BIG(",\"output_config\":{\"effort\":\"low\",\"x\":1}"), &to_budget,
           BIG_OUT("claude-sonnet-4-5", ",\"output_config\":{\"x\":1}"), "dropped=output_config.effort" },
         { "a model that does not think", BIG(",\"thinking\":{\"type\":\"adaptive\"}"), &to_simple, BIG_OUT("claude-3-haiku", ""),
@@ -554,6 +593,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields_go_as_the_table_says),
+        cmocka_unit_test(schemas_are_cut_to_what_structured_output_takes),
         cmocka_unit_test(effort_goes_in_the_words_of_the_model),
         cmocka_unit_test(tools_go_as_the_table_says),
         cmocka_unit_test(a_mangled_name_and_a_wrapped_tool_are_remembered),

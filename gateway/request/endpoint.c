@@ -40,7 +40,8 @@ static bool find_exact(struct span path, struct endpoint_match *m)
     return false;
 }
 
-static bool drop_prefix(struct span *path, struct endpoint_match *m)
+/* *versioned is what stands behind the last version. */
+static bool drop_prefix(struct span *path, struct span *versioned, struct endpoint_match *m)
 {
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
         const struct span p = span_str(prefixes[i]);
@@ -50,6 +51,8 @@ static bool drop_prefix(struct span *path, struct endpoint_match *m)
         if (span_is(p, "/v1beta") || span_is(p, "/v1alpha"))
             m->dialect = DIALECT_GEMINI;
         *path = path->n > p.n ? span_skip(*path, p.n) : SPAN_LIT("/");
+        if (span_starts(p, SPAN_LIT("/v1")))
+            *versioned = *path;
         return true;
     }
     return false;
@@ -77,11 +80,13 @@ struct endpoint_match endpoint_find(struct span path)
 {
     const struct span models = SPAN_LIT("/models/"), tuned = SPAN_LIT("/tunedModels/"), trace = SPAN_LIT("/tollgate/requests/");
     struct endpoint_match m = { ENDPOINT_UNKNOWN, DIALECT_CHAT, path, false };
+    struct span versioned;
 
     if (path.n > 1 && path.p[path.n - 1] == '/')
         path.n--;
     if (path.n == 0)
         path = SPAN_LIT("/");
+    versioned = path;
     do {
         if (find_exact(path, &m))
             return m;
@@ -96,7 +101,8 @@ struct endpoint_match endpoint_find(struct span path)
             m.endpoint = ENDPOINT_TRACE;
             return m;
         }
-    } while (drop_prefix(&path, &m));
+    } while (drop_prefix(&path, &versioned, &m));
+    find_gemini(span_skip(versioned, 1), &m);    /* the AI SDK puts no "models/" before a name with a slash: provider/model */
     return m;
 }
 

@@ -52,6 +52,8 @@ static void each_dialect_is_found_bare_and_under_the_prefixes_of_its_sdks(void *
         { "/models/gemini-3.1-pro:streamGenerateContent", ENDPOINT_ANSWER, DIALECT_GEMINI, true, "gemini-3.1-pro" },
         { "/v1/models/google/gemini-3.1-pro:countTokens", ENDPOINT_COUNT, DIALECT_GEMINI, false, "google/gemini-3.1-pro" },
         { "/v1beta/models/auto:generateContent", ENDPOINT_ANSWER, DIALECT_GEMINI, false, "auto" },
+        { "/v1beta/openai/gpt-5.5:streamGenerateContent", ENDPOINT_ANSWER, DIALECT_GEMINI, true, "openai/gpt-5.5" },
+        { "/v1beta/v1beta/google/gemini-3.1-pro:generateContent", ENDPOINT_ANSWER, DIALECT_GEMINI, false, "google/gemini-3.1-pro" },
         { "/v1beta/tunedModels/mine:generateContent", ENDPOINT_ANSWER, DIALECT_GEMINI, false, "tunedModels/mine" },
         { "/v1beta/models/a:b:generateContent", ENDPOINT_ANSWER, DIALECT_GEMINI, false, "a:b" },
         { "/v1beta/models", ENDPOINT_MODELS, DIALECT_GEMINI, false, NULL },

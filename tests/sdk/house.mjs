@@ -73,7 +73,7 @@ export class House {
         anthropic: provider('anthropic', 'anthropic', ''), google: provider('google', 'gemini', '/v1beta'), deepseek: provider('deepseek', 'deepseek', '/v1'),
         mistral: provider('mistral', 'openai', '/v1', { quirks: { server: 'mistral' } }),
       },
-      limits: { first_byte_ms: 3000, idle_ms: 1500, answer_ms: 5000 },
+      limits: { body_bytes: 8 << 20, first_byte_ms: 3000, idle_ms: 1500, answer_ms: 5000 },
     };
     for (const [name, p] of Object.entries(config.providers)) for (const t of TWINS) config.providers[t + name] = p;
     for (const [name, data] of [['tollgate.json', config], ['prices.json', book()], ['policy.json', policy]]) fs.writeFileSync(this.file(name), JSON.stringify(data, null, 1));

@@ -3,10 +3,12 @@ import { House, upstreams } from './house.mjs';
 import { group, runAll } from './harness.mjs';
 import { matrix } from './matrix.mjs';
 import { agents } from './cases/agents.mjs';
+import { badInput } from './cases/bad_input.mjs';
 import { basics } from './cases/basics.mjs';
 import { errors } from './cases/errors.mjs';
 import { features } from './cases/features.mjs';
 import { frameworks } from './cases/frameworks.mjs';
+import { insideUrls } from './cases/inside_urls.mjs';
 import { loops } from './cases/loops.mjs';
 
 const argv = process.argv.slice(2), has = (f) => argv.includes(f), value = (f) => (has(f) ? argv[argv.indexOf(f) + 1] : undefined);
@@ -16,9 +18,9 @@ const only = value('--only') ?? (value('--grep') && new RegExp(value('--grep')))
 console.warn = () => {};                        // Anthropic's SDK advises against the older models here
 await house.start();
 matrix(group, house, direct, features);
-if (!direct) for (const define of [basics, loops, agents, frameworks, errors]) define(group, house);
+if (!direct) for (const define of [basics, loops, agents, frameworks, errors, badInput, insideUrls]) define(group, house);
 // What the gateway cannot do yet; --all counts it as failed.
-const pending = has('--all') ? null : (await import('./pending.mjs')).pending;
+const pending = has('--all') || only ? null : (await import('./pending.mjs')).pending;
 const began = Date.now(), failed = await runAll({ only, list: has('--list'), verbose: has('--verbose') || (typeof only === 'string'), dead: () => house.dead, pending });
 const trouble = await house.stop();
 if (trouble) console.log(`not ok - the house stops well\n${trouble}`);

@@ -141,7 +141,7 @@ export function matrix(group, house, direct, features) {
 
 async function askThrough(ctx, house, f, k) {
   const t = { house }, s = sceneNamed(f.scene ?? 'hello', 0, k.target.upstream);
-  const a = { model: k.caller === 'gemini' ? k.model : `${k.target.provider}/${k.model}`, ...f.ask(ctx, k) };
+  const a = { model: `${k.target.provider}/${k.model}`, ...f.ask(ctx, k) };
   const refused = f.refused?.(k), r = await ask(t, k.caller, a, { stream: k.stream, headers: f.headers?.(k) });
   const exchange = ctx.last;
   if (refused) return checkRefused(ctx, k, r, refused, exchange);

@@ -37,7 +37,7 @@ function seen(ctx, t, n) {
 
 function aiSdk(add, house) {
   for (const [name, make] of Object.entries(providers)) for (const key of Object.keys(targets)) {
-    const t = targets[key], model = () => make(house)(name === 'google' ? t.plain : `${t.provider}/${t.plain}`), quick = { maxRetries: 0 }, heard = () => { const h = { ...quick, onError: ({ error }) => { h.error ??= error; } }; return h; };    // its streams tell of errors aside
+    const t = targets[key], model = () => make(house)(`${t.provider}/${t.plain}`), quick = { maxRetries: 0 }, heard = () => { const h = { ...quick, onError: ({ error }) => { h.error ??= error; } }; return h; };    // its streams tell of errors aside
     add(`ai-sdk/${name}-${key}/generateText`, async (ctx) => {
       const r = await generateText({ model: model(), system: 'Be brief.', prompt: ctx.say('hello'), ...quick });
       assert.equal(r.text, 'Hello there, friend.');

@@ -19,7 +19,7 @@ async function loop(ctx, house, caller, name, route, { stream, budget, calm, rou
   const turns = [{ role: 'user', items: [{ text: ctx.say(name) }] }], seens = [], more = calm ? {} : budget ? { budget, thoughts: true, max: 8192 } : thinking[caller];
   for (let n = 0; n < rounds; n++) {
     const { target, model } = route(n), k = { caller, target, model };
-    const a = { model: caller === 'gemini' ? model : `${target.provider}/${model}`, system: ['Use the tools.'], tools, ...more, turns };
+    const a = { model: `${target.provider}/${model}`, system: ['Use the tools.'], tools, ...more, turns };
     const r = await ask({ house }, caller, a, { stream });
     const calls = upstreams[target.upstream].of(ctx.id), call = calls.at(-1);
     for (const c of calls) assert.equal(c.refusal, null, `round ${n}: the upstream refused: ${c.refusal}\n    it got ${c.raw.slice(0, 2500)}`);

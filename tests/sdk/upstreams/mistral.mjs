@@ -28,7 +28,7 @@ const body = fields({
   random_seed: nullable(int(0)), response_format: by('type', { text: fields({ type: any }), json_object: fields({ type: any }),
     json_schema: fields({ type: any, json_schema: fields({ name: chat.name64, schema: r.object, strict: bool, description: nullable(str) }, ['name', 'schema']) }, ['json_schema']) }),
   tools: nullable(list(tool)), tool_choice: either(word('auto', 'none', 'any', 'required'), fields({ type: word('function'), function: fields({ name: str }, ['name']) }, ['function'])), presence_penalty: num(-2, 2), frequency_penalty: num(-2, 2),
-  n: nullable(int(1)), prediction: nullable(any), parallel_tool_calls: bool, prompt_mode: nullable(word('reasoning')), reasoning_effort: nullable(word('high', 'none')), safe_prompt: bool, metadata: nullable(any),
+  n: nullable(int(1)), prediction: nullable(any), parallel_tool_calls: bool, prompt_mode: nullable(word('reasoning')), reasoning_effort: nullable(word('high', 'none')), safe_prompt: bool, metadata: nullable(any), prompt_cache_key: nullable(str), guardrails: any,
 }, ['model', 'messages']);
 
 const bad = (message) => new Refusal(400, message, { code: '3230', type: 'invalid_request_message_order' });
