@@ -285,6 +285,13 @@ static void what_other_dialects_can_say_is_written_too(void **state)
     assert_string_equal(w.out.notes.text, "dropped=top_k");
     assert_true(span_is(names_back(&w.out.names, w.out.names.list[0].theirs), "a.b"));
     buf_free(&w.body);
+    /* a host of another family that speaks the dialect cannot read it, and is not asked for its own */
+    t.family = FAMILY_NONE;
+    write_for(&w, &t);
+    assert_null(strstr(w.body.p, "gAAA"));
+    assert_null(strstr(w.body.p, "include"));
+    buf_free(&w.body);
+    t.family = FAMILY_OPENAI;
     /* a picture in the result makes a list of it */
     part = chat_add_part(c, item, &w.r.arena, ITEM_IMAGE);
     part->media = (struct chat_media){ .source = MEDIA_BYTES, .type = SPAN_LIT("image/png"), .data = SPAN_LIT("QUJD") };

@@ -103,6 +103,11 @@ static void an_answer_of_several_items_is_one_turn(void **state)
                           "| user: result(c3 get: text(7)) | assistant: text(A) | assistant: text(B)");
     assert_true(span_is(r.chat.turns->next->items->id, "rs_1"));
     read_done(&r);
+    /* a text between a call and its result does not part them */
+    read_body(&r, ITEMS(USER ",{\"role\":\"assistant\",\"content\":\"A\"}," CALL("c1")
+                        ",{\"role\":\"assistant\",\"content\":\"B\"}," RESULT("c1")));
+    assert_turns(&r.chat, "user: text(Hi) | assistant: text(A) call(c1 get {}) text(B) | user: result(c1 get: text(7))");
+    read_done(&r);
 }
 
 static void reasoning_is_counted_once_and_empty_reasoning_is_none(void **state)
