@@ -1,4 +1,6 @@
 // main.mjs - the second half of run.mjs: starts the house, gathers the cases, runs them, stops the house.
+import { webcrypto } from 'node:crypto';
+
 import { House, upstreams } from './house.mjs';
 import { group, runAll } from './harness.mjs';
 import { matrix } from './matrix.mjs';
@@ -15,6 +17,8 @@ const argv = process.argv.slice(2), has = (f) => argv.includes(f), value = (f) =
 const direct = has('--direct'), house = new House(process.env.SDK_HOUSE);
 const only = value('--only') ?? (value('--grep') && new RegExp(value('--grep')));
 
+globalThis.crypto ??= webcrypto;                // Node.js 18 has it under this name alone
+globalThis.AI_SDK_LOG_WARNINGS = false;
 console.warn = () => {};                        // Anthropic's SDK advises against the older models here
 await house.start();
 matrix(group, house, direct, features);

@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 const here = path.dirname(fileURLToPath(import.meta.url));
 const top = process.env.top_srcdir ?? path.join(here, '../..'), build = process.env.top_builddir ?? path.join(top, 'build');
 
-if (Number(process.versions.node.split('.')[0]) < 20) { console.error(`The SDKs need Node.js 20 or newer; this is ${process.version}.`); process.exit(2); }
+if (Number(process.versions.node.split('.')[0]) < 18) { console.error(`The SDKs need Node.js 18 or newer; this is ${process.version}.`); process.exit(2); }
 
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'tollgate-sdk-'));
 execFileSync(path.join(build, 'tollgate'), ['init', '--port', '1', '--models', path.join(top, 'engine/models'), dir], { stdio: ['ignore', 'ignore', 'inherit'] });
