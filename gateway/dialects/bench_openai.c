@@ -40,7 +40,7 @@ static void bench(const char *what, const struct buf *body)
 {
     static const struct quirks quirks = { .stream_usage = STREAM_USAGE_ASK, .developer_role = true, .supports_json_schema = true,
                                           .supports_parallel = true, .tool_choice_required_word = "required" };
-    const struct target target = { .model = SPAN_LIT("gpt-5.5"), .quirks = &quirks, .traits = traits_of(SPAN_LIT("gpt-5.5")),
+    const struct target target = { .model = SPAN_LIT("gpt-4.1"), .quirks = &quirks, .traits = traits_of(SPAN_LIT("gpt-4.1")),
                                    .output_cap = 4096 };
     const size_t repeats = 20000000 / (body->n + 2000) + 1;
     double best = 1e18;

@@ -20,10 +20,13 @@ libdialects_a_SOURCES += \
 	gateway/dialects/openai_answer.c \
 	gateway/dialects/openai_body.c \
 	gateway/dialects/openai_host.c \
+	gateway/dialects/openai_messages.c \
+	gateway/dialects/openai_parse.h \
 	gateway/dialects/openai_pass.c \
 	gateway/dialects/openai_reply.c \
 	gateway/dialects/openai_request.c \
 	gateway/dialects/openai_think.c gateway/dialects/openai_think.h \
+	gateway/dialects/openai_tools.c \
 	gateway/dialects/openai_turns.c
 
 DIALECT_TEST_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)

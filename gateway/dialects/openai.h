@@ -3,9 +3,10 @@
  * of the hosts. Each field is checked as far as the gateway knows it, also where the body then passes unchanged. Unknown
  * fields pass untouched to a host of the dialect.
  *
- * Files: openai_request.c reads a caller's body, openai_body.c writes and passes a provider's, openai_answer.c reads a
- * provider's answer and relays it, openai_reply.c writes a caller's. Legacy Completions and Embeddings (completions.c,
- * embeddings.c) share what is alike. */
+ * Files: openai_request.c, openai_messages.c and openai_tools.c read a caller's body; openai_pass.c passes it to a provider,
+ * openai_body.c and openai_turns.c write one anew, openai_host.c says what hosts and models want otherwise; openai_answer.c and
+ * openai_think.c read a provider's answer; openai_reply.c writes a caller's; openai.c has the table. Legacy Completions and
+ * Embeddings (completions.c, embeddings.c) share what is alike. */
 #ifndef TOLLGATE_GATEWAY_OPENAI_H
 #define TOLLGATE_GATEWAY_OPENAI_H
 
