@@ -215,7 +215,7 @@ static bool take_call(struct draft *d, struct reader *r, unsigned choice, struct
         return draft_call(d, choice, 0, id, name, custom) && draft_arguments(d, choice, 0, jval_raw(f[custom ? 2 : 1]));
     call = position >= 0 ? (unsigned)position : call_of(d, r, m[C_INDEX], id, name.n > 0);
     if (call >= DRAFT_CALLS_MAX)
-        return false;
+        return d->one_call;    /* those are dropped anyway, and not told apart */
     if (call >= r->n_calls) {
         r->n_calls = call + 1;
         if (!count_of(m[C_INDEX], &r->index[call]))

@@ -292,10 +292,12 @@ static void write_parallel(struct body *w)
 {
     if (w->chat->parallel == TRI_UNSET || w->chat->n_tools == 0)
         return;
-    if (w->quirks->supports_parallel)
+    if (w->quirks->supports_parallel) {
         jw_bool(w->b, "parallel_tool_calls", w->chat->parallel == TRI_YES);
-    else if (w->chat->parallel == TRI_NO)
-        notes_change(&w->out->notes, "parallel_tool_calls");    /* the draft keeps the first call (one_call) */
+    } else if (w->chat->parallel == TRI_NO) {
+        notes_change(&w->out->notes, "parallel_tool_calls");
+        w->out->one_call = true;
+    }
 }
 
 /* ---- format ---- */

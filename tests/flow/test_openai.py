@@ -45,6 +45,15 @@ class Hosts(unittest.TestCase):
             self.assertEqual(200, second.status)
             self.assertEqual("I must look.", self.sent(host)["messages"][1]["reasoning_content"])
 
+    def test_a_plain_client_of_chat_need_not_carry_it_either(self):
+        with Host((200, {}, calling("I must look.")), (200, {}, completion())) as host, house(host, "deepseek", ["p/deepseek-v4-pro"]) as h:
+            message = h.chat(tools=[TOOL]).json["choices"][0]["message"]
+            del message["reasoning_content"]
+            a = h.post({"model": "auto", "tools": [TOOL], "messages": [
+                {"role": "user", "content": "Look"}, message, {"role": "tool", "tool_call_id": "call_1", "content": "a cat"}]})
+            self.assertEqual(200, a.status)
+            self.assertEqual("I must look.", self.sent(host)["messages"][1]["reasoning_content"])
+
     def test_deepseek_gets_an_empty_reasoning_where_none_is_known(self):
         with Host((200, {}, completion())) as host, house(host, "deepseek", ["p/deepseek-v4-pro"]) as h:
             a = h.post({"model": "auto", "tools": [TOOL], "messages": [
