@@ -108,6 +108,8 @@ static bool read_reference(struct anthropic_reading *a, struct chat_media *media
                             url ? "must be an https URL" : "must be the id of a file");
     media->source = url ? MEDIA_URL : MEDIA_FILE_ID;
     media->data = jval_raw(v);
+    if (url && !reading_url(&a->r, "source.url", media->data))
+        return false;
     a->r.chat->text_bytes += media->data.n;
     a->r.chat->unbounded |= !url;
     return true;

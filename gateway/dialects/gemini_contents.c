@@ -88,6 +88,8 @@ static bool read_file(struct reading *r, struct span value, struct chat_media *m
     if (m->data.n == 0)
         return reading_missing(r, "fileUri");
     m->source = is_googles(m->data) ? MEDIA_FILE_ID : MEDIA_URL;
+    if (m->source == MEDIA_URL && !reading_url(r, "fileUri", m->data))
+        return false;
     if (m->source == MEDIA_FILE_ID || kind_of(m->type) == ITEM_FILE)
         r->chat->unbounded = true;    /* how long it is does not show */
     reading_leave(r, back);

@@ -169,8 +169,8 @@ static bool write_function(struct body *w, const struct chat_tool *t, struct spa
     jw_raw_if(w->b, "description", t->description_raw);
     if (custom)
         jw_json(w->b, "parameters", SPAN_LIT(UNWRAP_SCHEMA));
-    else
-        jw_json_if(w->b, "parameters", t->schema_json);
+    else if (t->schema_json.p || w->quirks->unknown_fields == UNKNOWN_REJECTED)    /* hosts that strict demand it */
+        jw_json(w->b, "parameters", t->schema_json.p ? t->schema_json : SPAN_LIT("{\"type\":\"object\",\"properties\":{}}"));
     if (t->strict == TRI_YES && w->traits->schema && w->quirks->supports_json_schema)
         jw_bool(w->b, "strict", true);
     jw_close(w->b, '}');

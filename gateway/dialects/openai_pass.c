@@ -204,16 +204,14 @@ static bool edit_cap(struct pass *p)
 
 static void edit_choice(struct pass *p)
 {
+    if (p->chat->parallel == TRI_NO && !p->quirks->supports_parallel)
+        notes_drop(&p->out->notes, "parallel_tool_calls");
     if (!is_there(p, OPENAI_TOOL_CHOICE) || p->chat->n_tools == 0)
         return;
     if (openai_unforced(p->chat, p->target)) {
         edits_replace(&p->e, p->places->at[OPENAI_TOOL_CHOICE], SPAN_LIT("\"auto\""));
         notes_change(&p->out->notes, "tool_choice");
     }
-    if (p->quirks->supports_parallel)
-        return;
-    if (p->chat->parallel == TRI_NO)
-        notes_drop(&p->out->notes, "parallel_tool_calls");
 }
 
 /* ---- messages ---- */

@@ -167,27 +167,27 @@ static bool is_text(const struct chat_item *i, bool refusals)
     return i->kind == ITEM_TEXT || (refusals && i->kind == ITEM_REFUSAL);
 }
 
-/* Texts with citations are pieces of one; others are paragraphs. */
-static void add_joined(struct buf *b, const struct chat_item *items, bool refusals)
+/* An assistant's texts are pieces of one, as streams and citations cut it; those of others are paragraphs. */
+static void add_joined(struct buf *b, const struct chat_item *items, bool refusals, bool paragraphs)
 {
     const struct chat_item *before = NULL;
 
     for (const struct chat_item *i = items; i; i = i->next) {
         if (!is_text(i, refusals) || i->text.n == 0)
             continue;
-        if (before && !before->json.p && !i->json.p)
+        if (before && (paragraphs || before->kind != i->kind))
             buf_add_str(b, "\\n\\n");
         buf_add_span(b, i->text);
         before = i;
     }
 }
 
-static void write_joined(struct turns *w, const char *prefix, const struct chat_item *items, bool refusals)
+static void write_joined(struct turns *w, const char *prefix, const struct chat_item *items, bool refusals, bool paragraphs)
 {
     jw_key(w->b, "content");
     buf_add_char(w->b, '"');
     buf_add_str(w->b, prefix);
-    add_joined(w->b, items, refusals);
+    add_joined(w->b, items, refusals, paragraphs);
     buf_add_char(w->b, '"');
 }
 
@@ -218,7 +218,7 @@ static void end_message(struct turns *w, const struct chat_turn *turn)
 static void write_system(struct turns *w, const struct chat_turn *turn)
 {
     begin_message(w, turn->developer && w->target->quirks->developer_role ? "developer" : "system");
-    write_joined(w, "", turn->items, false);
+    write_joined(w, "", turn->items, false, true);
     end_message(w, turn);
 }
 
@@ -234,7 +234,7 @@ static void write_result(struct turns *w, const struct chat_item *item)
     if (r->object_json.p && !r->parts)
         jw_string(w->b, "content", r->object_json);
     else
-        write_joined(w, r->is_error ? "Error: " : "", r->parts, true);
+        write_joined(w, r->is_error ? "Error: " : "", r->parts, true, true);
     jw_close(w->b, '}');
 }
 
@@ -295,7 +295,7 @@ static void write_user(struct turns *w, const struct chat_turn *turn)
         return;
     begin_message(w, "user");
     if (others == count_texts(turn->items, false) && others <= 1) {
-        write_joined(w, "", other, false);
+        write_joined(w, "", other, false, true);
     } else {
         jw_array(w->b, "content");
         for (const struct chat_item *i = turn->items; i; i = i->next)
@@ -420,7 +420,7 @@ static bool write_assistant(struct turns *w, const struct chat_turn *turn)
     if (has_blocks(w, turn))
         write_blocks(w, turn);
     else if (count_texts(turn->items, !refusals) || !(calls || refusal))
-        write_joined(w, "", turn->items, !refusals);
+        write_joined(w, "", turn->items, !refusals, false);
     else
         jw_null(w->b, "content");
     if (refusal)

@@ -201,9 +201,25 @@ static bool read_data(struct reading *r, const char *field, struct span raw, str
     return base64_raw_ok(media->data, BASE64_STANDARD) || reading_want(r, field, "must hold valid base64");
 }
 
+static bool is_web(struct span head)
+{
+    const struct span http = SPAN_LIT("http://"), https = SPAN_LIT("https://");
+
+    return span_eq_nocase(span_first(head, http.n), http) || span_eq_nocase(span_first(head, https.n), https);
+}
+
+bool reading_url(struct reading *r, const char *field, struct span raw)
+{
+    const struct span head = chat_text(r->spec->arena, span_first(raw, whole_escapes(raw, MEDIA_HEAD_MAX)));
+
+    if (!head.p)
+        return reading_no_memory(r);
+    return is_web(head) || reading_want(r, field, "must be an https URL");
+}
+
 bool reading_media(struct reading *r, const char *field, struct span v, struct chat_media *media)
 {
-    static const struct span data = SPAN_LIT("data:"), http = SPAN_LIT("http://"), https = SPAN_LIT("https://");
+    static const struct span data = SPAN_LIT("data:");
     struct span raw = SPAN_NONE, head;
 
     if (!reading_raw(r, field, v, &raw))
@@ -215,7 +231,7 @@ bool reading_media(struct reading *r, const char *field, struct span v, struct c
         return reading_no_memory(r);
     if (span_eq_nocase(span_first(head, data.n), data))
         return read_data(r, field, raw, head, media);
-    if (!span_eq_nocase(span_first(head, http.n), http) && !span_eq_nocase(span_first(head, https.n), https))
+    if (!is_web(head))
         return reading_want(r, field, "must be an https or data: URL");
     media->source = MEDIA_URL;
     media->data = raw;

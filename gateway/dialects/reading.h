@@ -53,6 +53,8 @@ bool reading_name(struct reading *r, const char *field, struct span v, size_t mo
 /* Media in one string, as OpenAI's dialects say them: a data: URI in base64 (checked, not decoded) or an http(s) URL, which
  * nobody here fetches. */
 bool reading_media(struct reading *r, const char *field, struct span v, struct chat_media *media);
+/* Is the raw string an http or https URL? No provider is handed another scheme, whatever it would make of it. */
+bool reading_url(struct reading *r, const char *field, struct span raw);
 /* Index of a string value in a NULL-ended list of words; -1: none of them. */
 int reading_word(struct span v, const char *const *words);
 

@@ -309,6 +309,7 @@ static void every_mistake_is_named_in_the_callers_words(void **state)
         { BLOCK("{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/png\",\"data\":\"aGk\"}}"),
           "messages[0].content[0].source.data" },
         { BLOCK("{\"type\":\"image\",\"source\":{\"type\":\"url\"}}"), "messages[0].content[0].source.url" },
+        { BLOCK("{\"type\":\"image\",\"source\":{\"type\":\"url\",\"url\":\"file:///etc/passwd\"}}"), "messages[0].content[0].source.url" },
         { BLOCK("{\"type\":\"image\",\"source\":{\"type\":\"file\",\"file_id\":7}}"), "messages[0].content[0].source.file_id" },
         { BLOCK("{\"type\":\"document\",\"source\":{\"type\":\"text\",\"data\":7}}"), "messages[0].content[0].source.data" },
         { BLOCK("{\"type\":\"document\",\"source\":{\"type\":\"content\",\"content\":[{\"type\":\"tool_use\"}]}}"),

@@ -129,6 +129,7 @@ static void each_fault_names_its_field(void **state)
         { ASKS("{\"inline_data\":{\"mime_type\":\"image/png\"}}"), "contents[0].parts[0].inlineData.data" },
         { ASKS("{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"a%\"}}"), "contents[0].parts[0].inlineData.data" },
         { ASKS("{\"fileData\":{\"mimeType\":\"image/png\"}}"), "contents[0].parts[0].fileData.fileUri" },
+        { ASKS("{\"fileData\":{\"fileUri\":\"file:///etc/passwd\"}}"), "contents[0].parts[0].fileData.fileUri" },
         { ASKS("{\"functionCall\":{\"name\":\"f\"}}"), "contents[0].parts[0].functionCall" },
         { ASKS("{\"functionResponse\":{\"name\":\"f\",\"response\":{}}}"), "contents[0].parts[0].functionResponse.name" },
         { "{\"contents\":[{\"role\":\"model\",\"parts\":[{\"functionCall\":{\"args\":{}}}]}]}",
