@@ -89,7 +89,7 @@ struct chat_item {
     enum family family;        /* who issued opaque_raw */
     bool redacted;             /* REASONING: there is nothing but opaque_raw */
     struct span id;            /* REASONING: its item id in Responses; SPAN_NONE */
-    struct span json;          /* FOREIGN: the whole item. TEXT: its citations or annotations when there are any */
+    struct span json;          /* FOREIGN: the whole item. CALL: Gemini's part, when it came without a signature. TEXT: its citations or annotations when there are any */
     union {
         struct chat_media media;
         struct chat_call call;

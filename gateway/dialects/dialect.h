@@ -145,6 +145,8 @@ struct dialect {
     /* After a stream's head has gone: the event (SSE framing included) that tells of the failure. `begun`: events have gone too. */
     void (*write_stream_fault)(const struct fault *f, struct span request_id, const struct chat *chat, bool begun,
                                struct buf *out);
+    int64_t least_output;              /* tokens: a smaller cap on an answer is refused by its hosts, and so raised to this;
+                                        * the bound of the cost counts it. 0: none */
     const char *keepalive;             /* bytes that keep a stream's reader alive; NULL: this form has none. A chat with
                                         * stream_array has none, and no room for comments */
 };

@@ -149,10 +149,35 @@ static bool edit_cap(struct edits *e, const struct chat *chat, struct arena *are
     return put.p != NULL;
 }
 
+/* A call that another provider's model made (a fallback, or a caller that went on with another's history) has no signature, and
+ * a model that thinks by levels refuses the first call of a step without one: the one that we remember, else the constant
+ * which says that there is none (wire/gemini-generate section 5). */
+static void sign_calls(struct edits *e, const struct chat *chat, const struct target *target)
+{
+    if (target->traits->thinking != THINKING_LEVEL)
+        return;
+    for (const struct chat_turn *turn = chat->turns; turn; turn = turn->next) {
+        const struct chat_item *call = turn->role == ROLE_ASSISTANT ? turn->items : NULL;
+        struct span signature = SPAN_LIT(GEMINI_NO_SIGNATURE), member;
+
+        while (call && call->kind != ITEM_CALL)
+            call = call->next;
+        if (!call || !call->json.p || call->json.n < 2)
+            continue;
+        if (call->opaque_raw.n && call->family == FAMILY_GEMINI)
+            signature = call->opaque_raw;
+        member = arena_printf(e->arena, "\"thoughtSignature\":\"%.*s\",", SPAN_FMT(signature));
+        e->failed |= !member.p;
+        if (member.p)
+            edits_insert(e, (size_t)(call->json.p - e->body.p) + 1, member);
+    }
+}
+
 bool gemini_pass_request(const struct chat *chat, const struct target *target, struct request_out *out)
 {
     struct edits e = { .body = chat->body, .arena = out->arena };
 
+    sign_calls(&e, chat, target);
     if (target->output_cap > 0 && (chat->max_tokens == 0 || chat->max_tokens > target->output_cap) &&
         !edit_cap(&e, chat, out->arena, target->output_cap))
         return fault_set(out->fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory.");

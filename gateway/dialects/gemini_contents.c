@@ -98,7 +98,7 @@ static bool read_file(struct reading *r, struct span value, struct chat_media *m
 
 /* ---- calls and responses ---- */
 
-static bool read_call(struct contents *c, struct span value, struct span signature)
+static bool read_call(struct contents *c, struct span part, struct span value, struct span signature)
 {
     static const char *const names[] = { "name", "args", "id" };
     struct reading *r = c->r;
@@ -126,6 +126,7 @@ static bool read_call(struct contents *c, struct span value, struct span signatu
         return reading_no_memory(r);
     item->opaque_raw = signature;
     item->family = signature.n ? FAMILY_GEMINI : FAMILY_NONE;
+    item->json = signature.n ? SPAN_NONE : part;
     c->open[c->n_open++] = (struct open_call){ .call = &item->call, .has_id = id.n > 0 };
     c->n_calls++;
     r->chat->text_bytes += value.n;
@@ -313,7 +314,7 @@ static bool read_part(struct contents *c, struct span part)
     if (data > 1)
         return reading_want(r, "", "must have only one of text, inlineData, fileData, functionCall, functionResponse");
     if (m[P_CALL].p)
-        return read_call(c, m[P_CALL], signature);
+        return read_call(c, part, m[P_CALL], signature);
     if (m[P_RESPONSE].p)
         return read_response(c, m[P_RESPONSE]);
     if (m[P_INLINE].p || m[P_FILE].p)

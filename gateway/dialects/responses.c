@@ -19,5 +19,6 @@ const struct dialect responses_dialect = {
     .fault_status = responses_fault_status,
     .write_fault = responses_write_fault,
     .write_stream_fault = responses_write_stream_fault,
+    .least_output = 16,    /* OpenAI's own floor for max_output_tokens */
     .keepalive = ": keep-alive\n\n",
 };

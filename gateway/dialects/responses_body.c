@@ -10,7 +10,6 @@
 #include "gateway/dialects/effort.h"
 #include "gateway/dialects/responses_parts.h"
 
-#define OUTPUT_TOKENS_LEAST 16     /* OpenAI refuses a smaller max_output_tokens */
 #define TOOL_NAME_MAX 64
 #define USER_MAX 64                /* of safety_identifier */
 
@@ -65,8 +64,6 @@ static bool takes_items(const struct chat *c, const struct target *t, struct fau
 
 bool responses_takes(const struct chat *c, const struct target *t, struct fault *f)
 {
-    const int64_t cap = target_cap(c, t);
-
     if (!dialect_check_foreign(c, &responses_dialect, f))
         return false;
     if (c->n > 1)
@@ -74,9 +71,6 @@ bool responses_takes(const struct chat *c, const struct target *t, struct fault 
     if (c->n_stops)
         return refuse(f, c, spelled(c, "stop", "stop_sequences", "generationConfig.stopSequences"),
                       "it has no stop sequences");
-    if (cap > 0 && cap < OUTPUT_TOKENS_LEAST)
-        return refuse(f, c, spelled(c, "max_completion_tokens", "max_tokens", "generationConfig.maxOutputTokens"),
-                      "it takes no cap below 16 tokens");
     for (size_t i = 0; i < c->n_tools; i++)
         if (c->tools[i].kind == TOOL_SERVER)
             return refuse(f, c, "tools", "a tool that runs at one provider does not run at another");
@@ -522,8 +516,11 @@ static void write_rest(struct body *w)
     const struct chat *c = w->chat;
     const int64_t cap = target_cap(c, w->target);
 
+    if (cap > 0 && cap < responses_dialect.least_output)    /* clients probe with a cap of 1 */
+        notes_add(&w->out->notes, "changed",
+                  span_str(spelled(c, "max_completion_tokens", "max_tokens", "generationConfig.maxOutputTokens")));
     if (cap > 0)
-        jw_int(w->b, "max_output_tokens", cap);
+        jw_int(w->b, "max_output_tokens", cap < responses_dialect.least_output ? responses_dialect.least_output : cap);
     write_sampling(w);
     write_reasoning_options(w);
     write_format(w);
@@ -556,6 +553,47 @@ bool responses_write_request(const struct chat *c, const struct target *target, 
 
 /* ---- the same dialect on both sides ---- */
 
+#define OWN_ID_BYTES 26    /* of a request's id behind its prefix, as the ids of our own items have it (responses_reply.c) */
+
+/* Reasoning that we wrote for a model of another maker: OpenAI knows no item of that id, and there is nothing in it that it
+ * could read. */
+static bool is_our_reasoning(struct span item)
+{
+    static const char *const names[] = { "type", "id", "encrypted_content" };
+    struct span m[3], id;
+
+    jval_members(item, names, 3, m);
+    id = jval_raw(m[1]);
+    if (!jval_raw(m[0]).p || !jraw_is(jval_raw(m[0]), "reasoning") || jval_raw(m[2]).n || !span_starts(id, SPAN_LIT("rs_")))
+        return false;
+    id = span_skip(id, 3);
+    return id.n > OWN_ID_BYTES && id.p[OWN_ID_BYTES] == '_' && span_find(id, '_') == OWN_ID_BYTES;
+}
+
+/* Cuts those items out of the input, each with its comma. */
+static void drop_our_reasoning(struct edits *e, struct span input)
+{
+    const char *kept_end = NULL, *from = NULL, *last_end = NULL;
+
+    if (span_find_span(input, SPAN_LIT("\"rs_")) == input.n)
+        return;
+    for (struct jiter it = jiter_begin(input); jiter_next(&it);) {
+        last_end = it.value.p + it.value.n;
+        if (jval_type(it.value) == JTYPE_OBJECT && is_our_reasoning(it.value)) {
+            from = from ? from : it.value.p;
+            continue;
+        }
+        if (from)
+            edits_replace(e, (struct span){ from, (size_t)(it.value.p - from) }, SPAN_LIT(""));
+        from = NULL;
+        kept_end = last_end;
+    }
+    if (from) {
+        from = kept_end ? kept_end : from;
+        edits_replace(e, (struct span){ from, (size_t)(last_end - from) }, SPAN_LIT(""));
+    }
+}
+
 bool responses_pass_request(const struct chat *c, const struct target *target, struct request_out *out)
 {
     const struct responses_places *at = c->places;
@@ -563,6 +601,7 @@ bool responses_pass_request(const struct chat *c, const struct target *target, s
     struct edits e = { .body = c->body, .arena = out->arena };
     bool ok;
 
+    drop_our_reasoning(&e, jval_get(c->body, "input"));
     ok = edits_replace_string(&e, out->arena, at->model_at, target->model);
     if (ok && cap > 0 && cap != c->max_tokens) {
         if (at->max_output_at.p) {

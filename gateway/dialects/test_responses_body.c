@@ -172,12 +172,23 @@ static void a_model_that_does_not_think_is_told_nothing_of_it(void **state)
 }
 
 /* Rows that say 400, and the dialect named in each. */
+static void a_cap_below_the_floor_of_its_hosts_is_raised_and_said(void **state)
+{
+    struct written w;
+
+    (void)state;
+    from_chat(&w, "{" ASK ",\"max_tokens\":1}", &pro);
+    assert_true(w.taken && w.ok);
+    assert_non_null(strstr(buf_span(&w.body).p, "\"max_output_tokens\":16"));
+    assert_non_null(strstr(w.out.notes.text, "changed=max_completion_tokens"));
+    written_done(&w);
+}
+
 static void what_would_mean_something_else_is_refused(void **state)
 {
     static const struct { const char *chat, *param; } table[] = {
         { "{" ASK ",\"n\":2}", "n" },
         { "{" ASK ",\"stop\":\"x\"}", "stop" },
-        { "{" ASK ",\"max_tokens\":15}", "max_completion_tokens" },
         { "{\"model\":\"x\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"},{\"role\":\"assistant\",\"content\":\"I beg\"}]}",
           "messages" },
         { "{\"model\":\"x\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"QUJD\","
@@ -361,6 +372,26 @@ static void assert_passes(const char *body, int64_t cap, const char *expected)
     written_done(&w);
 }
 
+static void reasoning_that_we_wrote_does_not_go_to_its_hosts(void **state)
+{
+#define OURS "{\"type\":\"reasoning\",\"id\":\"rs_01m87src10es0awrvtesm7qx55_0\",\"summary\":[]}"
+#define THEIRS "{\"type\":\"reasoning\",\"id\":\"rs_68a1b2\",\"summary\":[],\"encrypted_content\":\"x\"}"
+#define USER "{\"role\":\"user\",\"content\":\"Hi\"}"
+    static const struct { const char *input, *passed; } table[] = {
+        { "[" USER "," OURS "," USER "]", "[" USER "," USER "]" }, { "[" OURS "," USER "]", "[" USER "]" },
+        { "[" USER " , " OURS " , " OURS " ]", "[" USER " ]" }, { "[" USER "," THEIRS "]", "[" USER "," THEIRS "]" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        char text[1024], want[1024];
+
+        snprintf(text, sizeof text, "{\"model\":\"m\",\"input\":%s}", table[i].input);
+        snprintf(want, sizeof want, "{\"model\":\"gpt-5.5-pro\",\"input\":%s}", table[i].passed);
+        assert_passes(text, 0, want);
+    }
+}
+
 static void a_body_passes_with_model_and_cap_changed_alone(void **state)
 {
     (void)state;
@@ -408,6 +439,8 @@ int main(void)
         cmocka_unit_test(chat_requests_are_written),
         cmocka_unit_test(a_model_that_does_not_think_is_told_nothing_of_it),
         cmocka_unit_test(what_would_mean_something_else_is_refused),
+        cmocka_unit_test(a_cap_below_the_floor_of_its_hosts_is_raised_and_said),
+        cmocka_unit_test(reasoning_that_we_wrote_does_not_go_to_its_hosts),
         cmocka_unit_test(pictures_by_url_go_to_models_that_take_them_alone),
         cmocka_unit_test(a_policys_cap_holds_where_the_caller_has_none),
         cmocka_unit_test(what_other_dialects_can_say_is_written_too),

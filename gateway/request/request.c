@@ -514,12 +514,23 @@ static struct row_attempt attempt_row(const struct request *r)
     };
 }
 
-static struct price_bounds attempt_bounds(const struct request *r, const struct plan_step *s)
+/* What the call will be capped with: hosts of some dialects take no cap below a floor. */
+static int64_t sent_cap(const struct request *r, size_t step)
 {
+    const struct plan_step *s = &r->plan.steps[step];
+    struct target to;
+    const struct dialect *wire = attempt_target(target_of(r, step), s->model, &r->chat, &to);
+
+    return wire && wire->least_output > s->output_cap ? wire->least_output : s->output_cap;
+}
+
+static struct price_bounds attempt_bounds(const struct request *r, size_t step)
+{
+    const struct plan_step *s = &r->plan.steps[step];
     const struct features *f = &r->features;
 
     return (struct price_bounds){
-        .prompt = estimate_prompt_upper(s->model, &f->parts), .output = s->output_cap, .choices = f->choices,
+        .prompt = estimate_prompt_upper(s->model, &f->parts), .output = sent_cap(r, step), .choices = f->choices,
         .searches = f->searches, .from_ms = r->attempt_wall_ms, .until_ms = r->attempt_wall_ms,
         .service_tier = f->service_tier, .cache_5m = f->cache_5m, .cache_1h = f->cache_1h,
         .audio = (f->modalities & BOOK_AUDIO) != 0, .image = (f->modalities & BOOK_IMAGE) != 0,
@@ -560,7 +571,7 @@ static struct machine_event do_reserve(struct request *r, const struct action *a
     r->attempt_step = act->step;
     r->attempt_wall_ms = clock_wall_ms();
     r->attempt_mono_ms = clock_mono_ms();
-    bounds = attempt_bounds(r, s);
+    bounds = attempt_bounds(r, act->step);
     if (price_worst_of(s->model, &bounds, &r->worst) != PRICE_OK) {
         ev.refusal = SPAN_LIT("No price is in force for this model.");
         return ev;
