@@ -96,3 +96,26 @@ bool base64_raw_ok(struct span raw, enum base64_rule rule)
         return false;
     return (c.digits + c.pads) % 4 == 0 || (rule == BASE64_ANY && c.pads == 0);
 }
+
+void base64_add_standard(struct buf *out, struct span raw)
+{
+    size_t digits = 0;
+
+    if (base64_raw_ok(raw, BASE64_STANDARD)) {
+        buf_add_span(out, raw);
+        return;
+    }
+    while (raw.n) {
+        const struct span unit = span_first(raw, raw.p[0] != '\\' ? 1 : raw.n > 1 && raw.p[1] == 'u' ? 6 : 2);
+        char text[8];
+
+        (void)jraw_unescape(unit, text);
+        if (class_of(text[0], BASE64_ANY) == DIGIT) {
+            buf_add_char(out, text[0] == '-' ? '+' : text[0] == '_' ? '/' : text[0]);
+            digits++;
+        }
+        raw = span_skip(raw, unit.n);
+    }
+    for (; digits % 4; digits++)
+        buf_add_char(out, '=');
+}

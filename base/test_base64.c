@@ -68,6 +68,25 @@ static void escapes_of_json_are_read_through(void **state)
     assert_false(base64_raw_ok(SPAN_LIT("AAA\\u00e4"), BASE64_STANDARD));
 }
 
+static void any_base64_becomes_standard(void **state)
+{
+    static const struct { const char *text, *want; } table[] = {
+        { "AA==", "AA==" }, { "AA\\/=", "AA\\/=" }, { "AA", "AA==" }, { "AAA", "AAA=" }, { "-_-_", "+/+/" }, { "-_8=", "+/8=" },
+        { "A-\\nA\\u005f\\/w", "A+A//w==" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct buf b;
+
+        buf_init(&b, 64);
+        assert_true(base64_raw_ok(span_str(table[i].text), BASE64_ANY));
+        base64_add_standard(&b, span_str(table[i].text));
+        assert_string_equal(b.p, table[i].want);
+        buf_free(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -75,6 +94,7 @@ int main(void)
         cmocka_unit_test(every_digit_is_told_from_every_other_byte),
         cmocka_unit_test(padding_is_right_or_refused),
         cmocka_unit_test(escapes_of_json_are_read_through),
+        cmocka_unit_test(any_base64_becomes_standard),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

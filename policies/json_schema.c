@@ -17,6 +17,7 @@
 
 /* The brief check: a step may pass over the whole value or look into the whole schema, so both are short. */
 #define BRIEF_MATCH_LIMIT 1000u
+#define BRIEF_MATCH_STEPS 64u      /* what a pattern counts */
 #define BRIEF_SCHEMA_BYTES 65536u
 #define BRIEF_VALUE_BYTES 8192u
 
@@ -28,7 +29,7 @@ struct pattern {
 struct walk {
     struct span root;
     struct arena arena;
-    uint32_t steps, steps_most, match_limit;
+    uint32_t steps, steps_most, match_limit, match_steps;
     bool overworked;               /* gave up for that */
     unsigned depth;
     bool marks;                    /* the schema says "unevaluated..." somewhere: members that were judged are remembered */
@@ -238,6 +239,7 @@ static bool matches(struct walk *w, struct span source, struct span raw)
     pcre2_match_data *data = p && p->code ? pcre2_match_data_create_from_pattern(p->code, NULL) : NULL;
     int rc = PCRE2_ERROR_NOMEMORY;
 
+    w->steps += w->match_steps;
     if (data && limits && text) {
         pcre2_set_match_limit(limits, w->match_limit);
         pcre2_set_depth_limit(limits, w->match_limit);
@@ -748,7 +750,8 @@ enum schema_verdict json_schema_check(struct span schema, struct span value, cha
 
 bool json_schema_check_briefly(struct span schema, struct span value, unsigned *steps, enum schema_verdict *verdict)
 {
-    struct walk w = { .root = schema, .steps_most = *steps, .match_limit = BRIEF_MATCH_LIMIT };
+    struct walk w = { .root = schema, .steps_most = *steps, .match_limit = BRIEF_MATCH_LIMIT,
+                      .match_steps = BRIEF_MATCH_STEPS };
 
     if (schema.n > BRIEF_SCHEMA_BYTES || value.n > BRIEF_VALUE_BYTES)
         return false;

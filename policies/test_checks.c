@@ -413,6 +413,35 @@ static void the_first_check_that_fails_is_named(void **state)
     assert_true(checks_whole(0, &a, &json, 0).ok);
 }
 
+static void a_brief_look_says_the_same_or_nothing(void **state)
+{
+    const unsigned all = (1U << CHECK_COUNT) - 1;
+    const struct asked hostile = { .json = true, .schema = SPAN_LIT(
+        "{\"anyOf\":[{\"items\":{\"$ref\":\"#\"},\"minItems\":9},{\"items\":{\"$ref\":\"#\"},\"minItems\":8}]}") };
+    const struct asked plain = { .json = true, .schema = SPAN_LIT("{\"type\":\"object\"}") };
+    struct answer a = text("[]");
+    char *much = test_malloc(300001);
+    struct verdict v;
+
+    (void)state;
+    assert_true(checks_brief(all, &a, &plain, 0, &v));
+    assert_int_equal(v.check, CHECK_VALID_JSON);
+    assert_false(v.ok);
+    a = text("{}");
+    assert_true(checks_brief(all, &a, &plain, 0, &v));
+    assert_true(v.ok);
+    a = text("[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]");
+    assert_false(checks_brief(all, &a, &hostile, 0, &v));
+    assert_true(checks_brief(CHECK_BIT(CHECK_NOT_EMPTY), &a, &hostile, 0, &v));    /* nobody asks for the schema */
+    memset(much, 'x', 300000);
+    much[300000] = '\0';
+    a = text(much);
+    assert_false(checks_brief(all, &a, &nothing, 0, &v));
+    assert_true(checks_brief(0, &a, &nothing, 0, &v));
+    assert_true(v.ok);
+    test_free(much);
+}
+
 static void a_beginning_is_judged_by_two_checks_only(void **state)
 {
     const unsigned all = (1U << CHECK_COUNT) - 1;
@@ -457,6 +486,7 @@ int main(void)
         cmocka_unit_test(json_fits_the_schema_that_was_asked_for),
         cmocka_unit_test(a_tool_call_needs_an_offer),
         cmocka_unit_test(the_first_check_that_fails_is_named),
+        cmocka_unit_test(a_brief_look_says_the_same_or_nothing),
         cmocka_unit_test(a_beginning_is_judged_by_two_checks_only),
         cmocka_unit_test(names_lead_there_and_back),
     };

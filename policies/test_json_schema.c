@@ -181,6 +181,42 @@ static void a_schema_without_end_ends(void **state)
     check("{\"pattern\":\"^(a+)+$\"}", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\"", SCHEMA_UNJUDGED);
 }
 
+/* Where the brief check says anything, it says what the long one does. */
+static void the_brief_check_agrees_or_says_that_it_takes_longer(void **state)
+{
+    static const struct { const char *schema, *value; } long_ones[] = {
+        { "{\"pattern\":\"^(a+)+$\"}", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\"" },
+        { "{\"anyOf\":[{\"items\":{\"$ref\":\"#\"},\"minItems\":9},{\"items\":{\"$ref\":\"#\"},\"minItems\":8}]}",
+          "[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]" },
+    };
+    unsigned steps;
+    enum schema_verdict v;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (size_t j = 0; j < 6; j++)
+            for (int fits = 0; fits < 2; fits++) {
+                const char *value = fits ? rows[i].fits[j] : rows[i].misfits[j];
+
+                steps = JSON_SCHEMA_BRIEF;
+                if (!value)
+                    continue;
+                if (!json_schema_check_briefly(span_str(rows[i].schema), span_str(value), &steps, &v))
+                    fail_msg("%s is too much for the brief check", rows[i].schema);
+                assert_int_equal(v, fits ? SCHEMA_FITS : SCHEMA_MISFIT);
+                assert_true(steps < JSON_SCHEMA_BRIEF);
+            }
+    for (size_t i = 0; i < sizeof long_ones / sizeof long_ones[0]; i++) {
+        steps = JSON_SCHEMA_BRIEF;
+        assert_false(json_schema_check_briefly(span_str(long_ones[i].schema), span_str(long_ones[i].value), &steps, &v));
+    }
+    steps = 0;    /* used up by what was checked before */
+    assert_false(json_schema_check_briefly(SPAN_LIT("{}"), SPAN_LIT("1"), &steps, &v));
+    steps = JSON_SCHEMA_BRIEF;    /* what cannot be judged at all is no longer tried elsewhere */
+    assert_true(json_schema_check_briefly(SPAN_LIT("{\"$ref\":\"other.json\"}"), SPAN_LIT("1"), &steps, &v));
+    assert_int_equal(v, SCHEMA_UNJUDGED);
+}
+
 static void the_first_misfit_is_named_with_its_place(void **state)
 {
     char why[160];
@@ -227,6 +263,7 @@ int main(void)
         cmocka_unit_test(every_keyword_judges_as_the_draft_says),
         cmocka_unit_test(what_is_not_judged_is_said_and_never_passes),
         cmocka_unit_test(a_schema_without_end_ends),
+        cmocka_unit_test(the_brief_check_agrees_or_says_that_it_takes_longer),
         cmocka_unit_test(the_first_misfit_is_named_with_its_place),
         cmocka_unit_test(a_keyword_that_is_not_judged_is_found_before_anything_is_spent),
         cmocka_unit_test(decimals_compare_as_written),

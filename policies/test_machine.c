@@ -212,6 +212,23 @@ static void the_first_refusal_of_a_budget_is_told_once(void **state)
     arena_free(&o.arena);
 }
 
+static void a_verdict_that_was_reached_elsewhere_is_taken_as_it_is(void **state)
+{
+    const struct outcome good = { .transport = TRANSPORT_OK, .status = 200, .retry_after_ms = -1 };
+    const struct answer answer = { .text = SPAN_LIT("Fine."), .finish = FINISH_STOP };
+    const struct verdict bad = { .ok = false, .check = CHECK_COMPLETE, .reason = "said elsewhere" };
+    struct one o;
+
+    (void)state;
+    begin(&o, "ladder", false);
+    feed(&o, (struct machine_event){ .kind = EVENT_START }, 1000);
+    feed(&o, (struct machine_event){ .kind = EVENT_RESERVED, .n = 1 }, 1000);
+    feed(&o, (struct machine_event){ .kind = EVENT_ENDED, .n = 1, .outcome = &good, .answer = &answer, .verdict = &bad }, 1000);
+    assert_int_equal(o.acts.list[0].kind, ACTION_SETTLE);
+    assert_string_equal(o.acts.list[0].verdict, "rejected:complete");
+    arena_free(&o.arena);
+}
+
 static void every_transition_has_a_name_of_its_own(void **state)
 {
     (void)state;
@@ -229,6 +246,7 @@ int main(void)
         cmocka_unit_test(the_wanted_characters_follow_the_stream_mode),
         cmocka_unit_test(a_full_arena_fails_one_request_and_nothing_else),
         cmocka_unit_test(the_first_refusal_of_a_budget_is_told_once),
+        cmocka_unit_test(a_verdict_that_was_reached_elsewhere_is_taken_as_it_is),
         cmocka_unit_test(every_transition_has_a_name_of_its_own),
     };
 

@@ -99,11 +99,17 @@ static bool read_bytes(struct anthropic_reading *a, struct chat_media *media, st
     return true;
 }
 
+/* Nobody here fetches it. "https:\/\/" is how some clients write it. */
+bool anthropic_is_web(struct span raw)
+{
+    return span_eq_nocase(span_first(raw, 6), SPAN_LIT("https:")) || span_eq_nocase(span_first(raw, 5), SPAN_LIT("http:"));
+}
+
 static bool read_reference(struct anthropic_reading *a, struct chat_media *media, struct span source, bool url)
 {
     const struct span v = jval_get(source, url ? "url" : "file_id");
 
-    if (jval_type(v) != JTYPE_STRING || jval_raw(v).n == 0)
+    if (jval_type(v) != JTYPE_STRING || jval_raw(v).n == 0 || (url && !anthropic_is_web(jval_raw(v))))
         return reading_want(&a->r, url ? "source.url" : "source.file_id",
                             url ? "must be an https URL" : "must be the id of a file");
     media->source = url ? MEDIA_URL : MEDIA_FILE_ID;

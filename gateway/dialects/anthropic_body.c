@@ -286,13 +286,14 @@ static void write_sampling(struct anthropic_writing *w, bool thinks)
 {
     const struct chat *c = w->chat;
     const bool takes = w->target->traits->sampling;
+    int64_t k;
 
     write_temperature(w, thinks);
     if (c->top_p_json.p && takes && (!thinks || over(c->top_p_json, 0.9499)))    /* thinking takes 0.95 to 1 */
         jw_json(w->out->body, "top_p", c->top_p_json);
     else if (c->top_p_json.p && !is_one(c->top_p_json))
         drop(w, WORD_TOP_P);
-    if (c->top_k_json.p && takes && !thinks)
+    if (c->top_k_json.p && takes && !thinks && jval_int(c->top_k_json, &k) && k >= 0)    /* some hosts say -1 for none */
         jw_json(w->out->body, "top_k", c->top_k_json);
     else if (c->top_k_json.p)
         drop(w, WORD_TOP_K);

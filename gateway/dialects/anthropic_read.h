@@ -33,5 +33,7 @@ bool anthropic_read_system(struct anthropic_reading *a, struct span system);
 bool anthropic_read_messages(struct anthropic_reading *a, struct span messages);
 /* Is the body of a JSON string nothing but white space? Anthropic refuses such texts. */
 bool anthropic_blank(struct span raw);
+/* Does a URL begin with https: or http:? */
+bool anthropic_is_web(struct span raw);
 
 #endif

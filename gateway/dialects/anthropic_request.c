@@ -133,6 +133,18 @@ static bool read_tools(struct anthropic_reading *a, struct span tools)
     return true;
 }
 
+/* Tools of a dated type have a name beside it. */
+static bool is_tool(const struct chat *c, struct span name)
+{
+    for (size_t i = 0; i < c->n_tools; i++) {
+        const struct chat_tool *t = &c->tools[i];
+
+        if (span_eq(t->name, name) || (t->kind == TOOL_SERVER && span_eq(jval_raw(jval_get(t->json, "name")), name)))
+            return true;
+    }
+    return false;
+}
+
 static bool read_choice(struct anthropic_reading *a, struct span v)
 {
     static const char *const words[] = { "auto", "any", "tool", "none", NULL };
@@ -160,7 +172,7 @@ static bool read_choice(struct anthropic_reading *a, struct span v)
     c->n_choice_names = 1;
     if (!reading_name(&a->r, "tool_choice.name", jval_get(v, "name"), 256, &c->choice_names[0]))
         return false;
-    return c->choice_names[0].n > 0 || reading_want(&a->r, "tool_choice.name", "must be the name of a tool");
+    return is_tool(c, c->choice_names[0]) || reading_want(&a->r, "tool_choice.name", "must be the name of one of the tools");
 }
 
 /* ---- thinking and output ---- */

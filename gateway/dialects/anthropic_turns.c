@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/base64.h"
 #include "base/jwrite.h"
 #include "gateway/dialects/anthropic.h"
 #include "gateway/dialects/anthropic_read.h"
@@ -105,7 +106,7 @@ static bool takes_item(const struct chat *chat, const struct chat_item *i, const
     if (media && i->media.source == MEDIA_FILE_ID)
         return dialect_refuse(fault, chat, &anthropic_dialect, anthropic_word(chat, WORD_FILE_ID),
                               "a file lies with the provider that it was sent to");
-    if (media && i->media.source == MEDIA_URL && !span_starts(i->media.data, SPAN_LIT("http")))
+    if (media && i->media.source == MEDIA_URL && !anthropic_is_web(i->media.data))
         return dialect_refuse(fault, chat, &anthropic_dialect, anthropic_word(chat, WORD_FILE_ID), "it takes https URLs alone");
     return i->kind == ITEM_IMAGE  ? takes_image(chat, &i->media, target, fault)
            : i->kind == ITEM_FILE ? takes_file(chat, &i->media, target, fault) : true;
@@ -261,7 +262,13 @@ static void write_media(struct anthropic_writing *w, const struct chat_item *i)
     jw_raw(b, "type", span_str(sources[m->source]));
     if (m->source == MEDIA_BYTES || m->source == MEDIA_TEXT)
         jw_string(b, "media_type", type);
-    jw_raw(b, members[m->source], m->data);
+    jw_key(b, members[m->source]);
+    buf_add_char(b, '"');
+    if (m->source == MEDIA_BYTES)
+        base64_add_standard(b, m->data);
+    else
+        buf_add_span(b, m->data);
+    buf_add_char(b, '"');
     jw_close(b, '}');
     if (i->kind == ITEM_FILE && m->name_raw.n)
         jw_raw(b, "title", m->name_raw);

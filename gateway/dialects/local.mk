@@ -163,3 +163,14 @@ gateway_dialects_test_gemini_answer_LDADD = $(DIALECT_TEST_LIBS)
 gateway_dialects_test_gemini_reply_SOURCES = gateway/dialects/test_gemini_reply.c gateway/dialects/test_gemini.h
 gateway_dialects_test_gemini_reply_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_gemini_reply_LDADD = $(DIALECT_TEST_LIBS)
+
+FUZZERS += tests/fuzz/fuzz_answer
+tests_fuzz_fuzz_answer_SOURCES = tests/fuzz/fuzz_answer.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_answer_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_fuzz_fuzz_answer_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_answer_LDADD = libdialects.a libpolicy.a libpricing.a $(BASE_LIBS) $(PCRE2_LIBS)
+FUZZERS += tests/fuzz/fuzz_request
+tests_fuzz_fuzz_request_SOURCES = tests/fuzz/fuzz_request.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_request_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_fuzz_fuzz_request_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_request_LDADD = libdialects.a libpolicy.a libpricing.a $(BASE_LIBS) $(PCRE2_LIBS)

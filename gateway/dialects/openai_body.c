@@ -180,6 +180,24 @@ static bool write_function(struct body *w, const struct chat_tool *t, struct spa
     return true;
 }
 
+/* Chat nests a grammar, Responses does not. */
+static void write_tool_format(struct body *w, struct span format)
+{
+    const struct span definition = jval_get(format, "definition");
+
+    if (!definition.p) {
+        jw_json_if(w->b, "format", format);
+        return;
+    }
+    jw_object(w->b, "format");
+    jw_string(w->b, "type", SPAN_LIT("grammar"));
+    jw_object(w->b, "grammar");
+    jw_json_if(w->b, "syntax", jval_get(format, "syntax"));
+    jw_json(w->b, "definition", definition);
+    jw_close(w->b, '}');
+    jw_close(w->b, '}');
+}
+
 static bool write_tool(struct body *w, const struct chat_tool *t)
 {
     struct span name;
@@ -198,7 +216,7 @@ static bool write_tool(struct body *w, const struct chat_tool *t)
     jw_object(w->b, "custom");
     jw_string(w->b, "name", name);
     jw_raw_if(w->b, "description", t->description_raw);
-    jw_json_if(w->b, "format", t->format_json);
+    write_tool_format(w, t->format_json);
     jw_close(w->b, '}');
     jw_close(w->b, '}');
     return true;

@@ -2,6 +2,7 @@
  * Source: wire/translation sections 2, 4 and 5; wire/openai-chat section 3. */
 #include <stdio.h>
 
+#include "base/base64.h"
 #include "base/jwrite.h"
 #include "gateway/dialects/openai.h"
 
@@ -42,33 +43,13 @@ static void add_id(struct turns *w, const char *name, struct span id)
 
 /* ---- media ---- */
 
-/* Google's dialects take base64url without padding; nobody else does. */
-static void add_base64(struct buf *b, struct span raw)
-{
-    size_t digits = 0;
-    bool plain = raw.n % 4 == 0;
-
-    for (size_t i = 0; i < raw.n && plain; i++)
-        plain = raw.p[i] != '-' && raw.p[i] != '_';
-    if (plain || span_find(raw, '\\') < raw.n) {
-        buf_add_span(b, raw);
-        return;
-    }
-    for (size_t i = 0; i < raw.n; i++) {
-        digits++;
-        buf_add_char(b, raw.p[i] == '-' ? '+' : raw.p[i] == '_' ? '/' : raw.p[i]);
-    }
-    for (; digits % 4; digits++)
-        buf_add_char(b, '=');
-}
-
 static void add_data_url(struct turns *w, const char *name, const struct chat_media *m, struct span type)
 {
     jw_key(w->b, name);
     buf_add_str(w->b, "\"data:");
     jw_escaped(w->b, m->type.n ? m->type : type);
     buf_add_str(w->b, ";base64,");
-    add_base64(w->b, m->data);
+    base64_add_standard(w->b, m->data);
     buf_add_char(w->b, '"');
 }
 
@@ -104,7 +85,7 @@ static void write_audio(struct turns *w, const struct chat_media *m)
     jw_object(w->b, "input_audio");
     jw_key(w->b, "data");
     buf_add_char(w->b, '"');
-    add_base64(w->b, m->data);
+    base64_add_standard(w->b, m->data);
     buf_add_char(w->b, '"');
     jw_string(w->b, "format", format_of(m->type));
     jw_close(w->b, '}');

@@ -5,6 +5,7 @@
  * comes back encrypted and is sent again. Source: wire/openai-responses sections 2 to 4, wire/translation sections 2 to 5. */
 #include <stdio.h>
 
+#include "base/base64.h"
 #include "base/jwrite.h"
 #include "gateway/dialects/edits.h"
 #include "gateway/dialects/effort.h"
@@ -124,7 +125,7 @@ static void write_data(struct body *w, const char *name, const struct chat_media
     buf_add_str(w->b, "\"data:");
     jw_escaped(w->b, m->type.n ? m->type : span_str(type));
     buf_add_str(w->b, ";base64,");
-    buf_add_span(w->b, m->data);
+    base64_add_standard(w->b, m->data);
     buf_add_char(w->b, '"');
 }
 

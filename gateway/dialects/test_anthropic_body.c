@@ -435,6 +435,17 @@ static void a_gemini_callers_words_are_in_its_notes(void **state)
     bed_free(&b);
 }
 
+/* Found by fuzzing: Google's clients send base64url without padding, which Anthropic refuses. */
+static void googles_base64_becomes_everybodys(void **state)
+{
+    struct bed b = translated(&gemini_dialect, "{\"contents\":[{\"parts\":[{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"-_8\"}}]}]}",
+                              &to_budget);
+
+    (void)state;
+    assert_holds(buf_span(&b.body), "\"data\":\"+/8=\"");
+    bed_free(&b);
+}
+
 /* ---- passing ---- */
 
 static struct bed passed(const char *json, const struct target *to)
@@ -603,6 +614,7 @@ int main(void)
         cmocka_unit_test(reasoning_goes_back_to_its_own_family_alone),
         cmocka_unit_test(results_carry_pictures_errors_and_objects),
         cmocka_unit_test(a_gemini_callers_words_are_in_its_notes),
+        cmocka_unit_test(googles_base64_becomes_everybodys),
         cmocka_unit_test(a_request_passes_but_for_what_must_change),
         cmocka_unit_test(caps_are_lowered_and_the_budget_with_them),
         cmocka_unit_test(thoughts_that_nobody_signed_stay_behind),

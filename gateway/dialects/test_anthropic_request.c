@@ -354,6 +354,7 @@ static void every_mistake_is_named_in_the_callers_words(void **state)
         { WITH(",\"tool_choice\":\"auto\""), "tool_choice" },
         { WITH(",\"tool_choice\":{\"type\":\"required\"}"), "tool_choice.type" },
         { WITH(",\"tool_choice\":{\"type\":\"tool\"}"), "tool_choice.name" },
+        { WITH(",\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\"}"), "tool_choice.name" },    /* there is no such tool */
         { WITH(",\"tool_choice\":{\"type\":\"any\",\"disable_parallel_tool_use\":1}"), "tool_choice.disable_parallel_tool_use" },
         { WITH(",\"thinking\":true"), "thinking" },
         { WITH(",\"thinking\":{\"type\":\"enabled\"}"), "thinking.budget_tokens" },
@@ -414,7 +415,7 @@ static void interleaved_thinking_may_have_a_budget_beyond_the_cap(void **state)
 static void a_full_arena_is_503_and_never_a_crash(void **state)
 {
     static const char json[] =
-        WITH(",\"system\":\"s\",\"tools\":[{\"name\":\"f\\u0041\",\"input_schema\":{}}],\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\"},"
+        WITH(",\"system\":\"s\",\"tools\":[{\"name\":\"f\\u0041\",\"input_schema\":{}}],\"tool_choice\":{\"type\":\"tool\",\"name\":\"fA\"},"
              "\"newer\":1,\"container\":\"x\"");
 
     (void)state;

@@ -323,6 +323,28 @@ static void what_other_dialects_can_say_is_written_too(void **state)
     written_done(&w);
 }
 
+/* The other way round: Chat's form of what Responses has flat. */
+static void a_grammar_is_nested_for_chat(void **state)
+{
+    static const char flat[] = "{\"model\":\"m\",\"input\":\"Hi\",\"tools\":[{\"type\":\"custom\",\"name\":\"p\",\"format\":{\"type\":"
+                               "\"grammar\",\"syntax\":\"lark\",\"definition\":\"x\"}},{\"type\":\"custom\",\"name\":\"q\",\"format\":"
+                               "{\"type\":\"text\"}}]}";
+    const struct quirks openai = { .family = FAMILY_OPENAI };
+    struct target t = target_of(&talks);
+    struct written w;
+
+    (void)state;
+    t.quirks = &openai;
+    read_body(&w.r, flat);
+    buf_init(&w.body, 65536);
+    w.out = (struct request_out){ .arena = &w.r.arena, .body = &w.body, .fault = &w.fault };
+    assert_true(openai_dialect.write_request(&w.r.chat, &t, &w.out));
+    assert_non_null(strstr(w.body.p, "{\"type\":\"custom\",\"custom\":{\"name\":\"p\",\"format\":{\"type\":\"grammar\",\"grammar\":{"
+                                     "\"syntax\":\"lark\",\"definition\":\"x\"}}}}"));
+    assert_non_null(strstr(w.body.p, "\"name\":\"q\",\"format\":{\"type\":\"text\"}"));
+    written_done(&w);
+}
+
 static void effort_goes_to_the_nearest_word(void **state)
 {
     static const struct { enum effort effort; int64_t budget; const char *words, *word; bool changed; } table[] = {
@@ -444,6 +466,7 @@ int main(void)
         cmocka_unit_test(pictures_by_url_go_to_models_that_take_them_alone),
         cmocka_unit_test(a_policys_cap_holds_where_the_caller_has_none),
         cmocka_unit_test(what_other_dialects_can_say_is_written_too),
+        cmocka_unit_test(a_grammar_is_nested_for_chat),
         cmocka_unit_test(effort_goes_to_the_nearest_word),
         cmocka_unit_test(a_body_passes_with_model_and_cap_changed_alone),
         cmocka_unit_test(a_full_arena_is_503_when_writing),
