@@ -16,7 +16,9 @@ libgateway_a_SOURCES = \
 	gateway/server/stream.c gateway/server/stream.h \
 	gateway/server/tls.c gateway/server/tls.h \
 	gateway/server/worker.c gateway/server/worker.h \
+	gateway/request/account.c gateway/request/account.h \
 	gateway/request/auth.c gateway/request/auth.h \
+	gateway/request/decide.c gateway/request/decide.h \
 	gateway/request/endpoint.c gateway/request/endpoint.h \
 	gateway/request/facts.c gateway/request/facts.h \
 	gateway/request/pages.c gateway/request/pages.h \

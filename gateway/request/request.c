@@ -23,7 +23,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/request/account.h"
 #include "gateway/request/auth.h"
+#include "gateway/request/decide.h"
 #include "gateway/request/facts.h"
 #include "gateway/request/pages.h"
 #include "gateway/request/reply.h"
@@ -31,8 +33,6 @@
 #include "gateway/server/worker.h"
 
 #define BODY_AT_ONCE 16384
-
-#define TOKENS_MAX INT64_C(1000000000)    /* of one attempt: a hundred times the largest window that there is */
 
 static void drive(struct request *r, const struct machine_event *first);
 static void run(struct request *r, enum step step);
@@ -125,61 +125,6 @@ static void set_timer(struct request *r)
         event_add(&r->timer, &tv);
 }
 
-/* ---- rows ---- */
-
-/* Monotonic ms, -1: none. An answer that is held goes out right behind its row: its first byte is now. */
-static int64_t first_byte(const struct request *r, int status, int64_t now)
-{
-    return r->first_byte_ms < 0 && status == 200 ? now : r->first_byte_ms;
-}
-
-static struct row_request request_row(const struct request *r, int status)
-{
-    const int64_t now = clock_mono_ms();
-    const int64_t first_ms = first_byte(r, status, now);
-
-    return (struct row_request){
-        .id = span_str(r->id), .at_ms = r->at_ms,
-        .key_id = span_str(r->key.id), .team = span_str(r->key.team),
-        .route = r->planned ? r->plan.route_name : SPAN_NONE, .dialect = span_str(r->dialect->name),
-        .model_asked = r->chat.model, .tags = r->tags_json, .session = r->session, .stream = r->chat.stream,
-        .model = r->answered_model, .provider = r->answered_provider,
-        .status = status, .attempts = r->attempts, .cost_nano = r->cost_nano,
-        .first_byte_ms = first_ms < 0 ? -1 : first_ms - r->start_ms, .total_ms = now - r->start_ms,
-    };
-}
-
-static void observe(struct request *r, int status)
-{
-    const int64_t now = clock_mono_ms(), first_ms = first_byte(r, status, now);
-
-    worker_observe(r->worker, (uint64_t)(now - r->start_ms),
-                   first_ms < 0 ? UINT64_MAX : (uint64_t)(first_ms - r->start_ms));
-    count_add(r->worker, status < 400 ? COUNT_ANSWERED : COUNT_FAILED, 1);
-    count_add(r->worker, COUNT_COST_NANO, (uint64_t)r->cost_nano);
-}
-
-/* For a call that no settling attempt closes: refused before it spent, or after the last attempt was settled. */
-static void finish_row(struct request *r, int status)
-{
-    const struct row_request row = request_row(r, status);
-    const struct ledger_entry e = { .kind = r->attempt_n ? LEDGER_FINISH : LEDGER_REQUEST_ONLY, .request = &row };
-
-    if (r->row_finished)
-        return;
-    r->row_finished = true;
-    if (ledger_submit(r->worker->gw->ledger, r->worker->port, &e) != LEDGER_OK)
-        log_warn("request %s: its row could not be queued", r->id);
-    observe(r, status);
-}
-
-/* Every call for an answer that came with a valid key is a row, refused ones too (DESIGN section 8). */
-static void finish_refused(struct request *r, int status)
-{
-    if (r->endpoint == ENDPOINT_ANSWER && (r->has_key || r->snapshot->config->auth_none))
-        finish_row(r, status);
-}
-
 /* ---- AUTH: endpoint, key, room ---- */
 
 static bool fail_endpoint(struct request *r)
@@ -269,7 +214,7 @@ static enum step step_auth(struct request *r)
 
 /* ---- BODY: bytes as they come, counted and pre-scanned ---- */
 
-static bool no_memory(struct request *r)
+bool request_no_memory(struct request *r)
 {
     fault_set(&r->fault, 503, "server_error", "overloaded", NULL,
               "The gateway holds as many bytes as it may; try again in a moment.");
@@ -290,7 +235,7 @@ static bool count_bytes(struct request *r, size_t n)
     const int64_t now = atomic_fetch_add_explicit(&r->worker->gw->bytes_in_flight, (int64_t)n, memory_order_relaxed);
 
     r->counted_bytes += (int64_t)n;
-    return most == 0 || now + (int64_t)n <= most || no_memory(r);
+    return most == 0 || now + (int64_t)n <= most || request_no_memory(r);
 }
 
 /* Most bodies come in one piece and need no scanner of their own. */
@@ -304,7 +249,7 @@ static bool take_body(struct request *r, struct span piece, bool last)
         if (r->body.n + piece.n > r->body.cap)
             return fault_set(&r->fault, 413, "invalid_request_error", "request_too_large", NULL,
                              "The request body is too large; at most %zu bytes are allowed.", r->body.cap);
-        return no_memory(r);
+        return request_no_memory(r);
     }
     if (!s && last && r->body.n == piece.n) {
         s = r->worker->scan;
@@ -312,11 +257,11 @@ static bool take_body(struct request *r, struct span piece, bool last)
     } else if (!s) {
         s = r->scan = jscan_new(&jscan_default_limits, worker_random(r->worker));
         if (!s)
-            return no_memory(r);
+            return request_no_memory(r);
     }
     switch (jscan_feed(s, piece)) {
     case JSCAN_BAD: return bad_json(r, s);
-    case JSCAN_MEMORY: return no_memory(r);
+    case JSCAN_MEMORY: return request_no_memory(r);
     case JSCAN_MORE:
     case JSCAN_DONE: break;
     }
@@ -349,7 +294,7 @@ static void send_away(struct request *r, enum away what, void (*work)(void *ctx)
     offload_send(r->worker->offload_port, &r->job);
 }
 
-/* ---- PARSE (features with it), DECIDE ---- */
+/* ---- PARSE (features with it) ---- */
 
 static enum step step_parsed(struct request *r)
 {
@@ -382,221 +327,7 @@ static enum step step_parse(struct request *r)
     return STEP_REPLY;
 }
 
-static const struct snapshot_model *target_of(const struct request *r, size_t step)
-{
-    return &r->snapshot->models[r->view_index[step]];
-}
-
-/* Health of the plan's models as it is now. The snapshot's view is shared and at rest; each step looks at a copy. */
-static void refresh_view(struct request *r, int64_t now_ms)
-{
-    for (size_t i = 0; i < r->plan.n_steps; i++) {
-        struct view_model *v = &r->view[i];
-        struct health_view h;
-
-        if (!r->plan.steps[i].view)
-            continue;
-        health_look(target_of(r, i)->health, now_ms, &h);
-        v->breaker = h.state == HEALTH_CLOSED ? VIEW_CLOSED : h.state == HEALTH_OPEN ? VIEW_OPEN : VIEW_PROBE;
-        v->retry_after_ms = h.retry_after_ms > 0 ? now_ms + h.retry_after_ms : 0;
-        v->key_refused = provider_state(target_of(r, i)->provider, now_ms) == PROVIDER_REFUSED;
-    }
-}
-
-/* Points the steps at copies of their view entries. */
-static bool own_view(struct request *r)
-{
-    const size_t n = r->plan.n_steps;
-
-    r->view = ARENA_ARRAY(&r->arena, struct view_model, n + 1);
-    r->view_index = ARENA_ARRAY(&r->arena, size_t, n + 1);
-    if (!r->view || !r->view_index)
-        return no_memory(r);
-    for (size_t i = 0; i < n; i++) {
-        if (!r->plan.steps[i].view)
-            continue;
-        r->view_index[i] = (size_t)(r->plan.steps[i].view - r->snapshot->view);
-        r->view[i] = *r->plan.steps[i].view;
-        r->plan.steps[i].view = &r->view[i];
-    }
-    return true;
-}
-
-static bool can_say(const struct request *r, const struct dialect *wire, const struct target *to, struct fault *why)
-{
-    if (wire->id == r->chat.dialect)
-        return !wire->passes || wire->passes(&r->chat, to, why);
-    return wire->takes && r->dialect->writer_new && wire->takes(&r->chat, to, why);
-}
-
-/* Steps whose provider cannot be told what is asked are skipped; when that leaves none, the caller hears why. */
-static bool leave_out_untranslatable(struct request *r)
-{
-    struct fault first = { 0 };
-    bool usable = false;
-
-    for (size_t i = 0; i < r->plan.n_steps; i++) {
-        struct plan_step *s = &r->plan.steps[i];
-        const struct dialect *wire;
-        struct fault why = { 0 };
-        struct target to;
-
-        if (s->skip != PLAN_USABLE)
-            continue;
-        wire = attempt_target(target_of(r, i), s->model, &r->chat, &to);
-        if (!wire)
-            fault_set(&why, 404, "invalid_request_error", "model_not_found", "model",
-                      "%.*s is not served on this endpoint: its provider has chat alone.", SPAN_FMT(s->model->key));
-        else if (can_say(r, wire, &to, &why)) {
-            usable = true;
-            continue;
-        }
-        s->skip = PLAN_DIALECT;
-        if (!first.status)
-            first = why;
-    }
-    if (usable || !first.status)
-        return true;
-    r->fault = first;
-    return false;
-}
-
-/* Vectors of two models cannot be compared: nobody but the caller chooses the model of an embedding, or puts another in its
- * place (wire/embeddings-batches-files section 1). */
-static bool embeds_with_one_model(struct request *r)
-{
-    const struct plan *p = &r->plan;
-
-    if (r->chat.dialect != DIALECT_EMBEDDINGS)
-        return true;
-    for (size_t i = 1; i < p->n_steps; i++)
-        if (p->steps[i].model != p->steps[0].model)
-            return fault_bad(&r->fault, "invalid_value", "model",
-                             "Name the model of an embedding, such as 'openai/text-embedding-3-small': vectors of different "
-                             "models cannot be compared, and route '%.*s' has several.", SPAN_FMT(p->route_name));
-    return true;
-}
-
-static enum step step_decide(struct request *r)
-{
-    const struct view view = { r->snapshot->view, r->snapshot->n_models };
-    struct span why = SPAN_LIT("");
-
-    switch (plan_make(r->snapshot->policy, &r->features, &view, r->at_ms, &r->arena, &r->plan, &why)) {
-    case PLAN_OK:
-        break;
-    case PLAN_UNKNOWN_ROUTE:
-        fault_bad(&r->fault, "unknown_route", "x-tollgate-route", "%.*s", SPAN_FMT(why));
-        return STEP_REPLY;
-    case PLAN_UNKNOWN_MODEL:
-        fault_set(&r->fault, 404, "invalid_request_error", "model_not_found", "model", "%.*s", SPAN_FMT(why));
-        return STEP_REPLY;
-    case PLAN_MEMORY:
-        no_memory(r);
-        return STEP_REPLY;
-    }
-    r->planned = true;
-    if (!embeds_with_one_model(r) || !own_view(r) || !leave_out_untranslatable(r) ||
-        (!machine_init(&r->machine, &r->plan, &r->arena, r->start_ms) && !no_memory(r)))
-        return STEP_REPLY;
-    return STEP_DRIVE;
-}
-
 /* ---- DRIVE: the machine's actions, one function each ---- */
-
-static struct row_attempt attempt_row(const struct request *r)
-{
-    const struct plan_step *s = &r->plan.steps[r->attempt_step];
-
-    return (struct row_attempt){
-        .n = (int)(r->attempt_n + r->key_tries), .provider = s->model->provider, .model = s->model->name,
-        .started_ms = r->attempt_wall_ms, .priced_ms = r->attempt_wall_ms, .reserved_nano = r->hold.amount_nano,
-    };
-}
-
-/* What the call will be capped with: hosts of some dialects take no cap below a floor. */
-static int64_t sent_cap(const struct request *r, size_t step)
-{
-    const struct plan_step *s = &r->plan.steps[step];
-    struct target to;
-    const struct dialect *wire = attempt_target(target_of(r, step), s->model, &r->chat, &to);
-
-    return wire && wire->least_output > s->output_cap ? wire->least_output : s->output_cap;
-}
-
-static struct price_bounds attempt_bounds(const struct request *r, size_t step)
-{
-    const struct plan_step *s = &r->plan.steps[step];
-    const struct features *f = &r->features;
-
-    return (struct price_bounds){
-        .prompt = estimate_prompt_upper(s->model, &f->parts), .output = sent_cap(r, step), .choices = f->choices,
-        .searches = f->searches, .from_ms = r->attempt_wall_ms, .until_ms = r->attempt_wall_ms,
-        .service_tier = f->service_tier, .cache_5m = f->cache_5m, .cache_1h = f->cache_1h,
-        .audio = (f->modalities & BOOK_AUDIO) != 0, .image = (f->modalities & BOOK_IMAGE) != 0,
-    };
-}
-
-/* The rows of a reservation: if we die before it is settled, the next start closes it with them. */
-static bool open_rows(struct request *r)
-{
-    const struct row_request request = request_row(r, 0);
-    struct row_attempt row = attempt_row(r);
-    char version[ROW_PRICE_VERSION_BYTES];
-    const struct ledger_entry e = { .kind = LEDGER_OPEN, .ticket = worker_ticket(r->worker, r->slot),
-                                    .request = &request, .attempt = &row, .hold = &r->hold };
-
-    row.priced_ms = r->worst.at_ms;
-    row.usage = r->worst.usage;
-    row.service_tier = r->worst.service_tier;
-    row.cost_nano = r->worst.cost_nano;
-    row.price_version = (struct span){ version, row_price_version(r->snapshot->book_digest, r->worst.version, version) };
-    if (ledger_submit(r->worker->gw->ledger, r->worker->port, &e) != LEDGER_OK)
-        return false;
-    r->opens_pending++;
-    return true;
-}
-
-/* RESERVE: hold the worst case in every budget that applies, and queue its rows. The call may begin at once; the
- * answer waits for the commit: keeps (1). */
-static struct machine_event do_reserve(struct request *r, const struct action *act)
-{
-    const struct plan_step *s = &r->plan.steps[act->step];
-    struct machine_event ev = { .kind = EVENT_RESERVE_REFUSED, .n = act->n };
-    struct budget_refusal no;
-    char text[BUDGET_TEXT_ROOM];
-    struct price_bounds bounds;
-
-    r->attempt_n = act->n;
-    r->attempt_step = act->step;
-    r->attempt_wall_ms = clock_wall_ms();
-    r->attempt_mono_ms = clock_mono_ms();
-    bounds = attempt_bounds(r, act->step);
-    if (price_worst_of(s->model, &bounds, &r->worst) != PRICE_OK) {
-        ev.refusal = SPAN_LIT("No price is in force for this model.");
-        return ev;
-    }
-    switch (budget_reserve(r->worker->gw->budgets, span_str(r->key.team), span_str(r->key.id), r->worst.cost_nano,
-                           r->attempt_wall_ms, &r->hold, &no)) {
-    case BUDGET_OK:
-        break;
-    case BUDGET_REFUSED:
-        count_add(r->worker, COUNT_REFUSED_BUDGET, 1);
-        ev.refusal = arena_copy(&r->arena, (struct span){ text, budget_refusal_text(&no, text, sizeof text) });
-        return ev;
-    case BUDGET_NOMEM:
-        ev.reserve_full = true;
-        return ev;
-    }
-    if (!open_rows(r)) {
-        budget_release(r->worker->gw->budgets, &r->hold);
-        ev.reserve_full = true;
-        ev.refusal = SPAN_LIT("The ledger cannot take another record right now.");
-        return ev;
-    }
-    ev.kind = EVENT_RESERVED;
-    return ev;
-}
 
 static void on_progress(void *ctx, struct attempt *a);
 static bool on_next_key(void *ctx, struct attempt *a);
@@ -620,7 +351,7 @@ static bool do_call(struct request *r, const struct action *act)
         .prompt_estimate = (int64_t)r->features.value[FEATURE_PROMPT_TOKENS],
     };
     const struct attempt_spec spec = {
-        .fetch = r->worker->fetch, .scan = r->worker->answer_scan, .target = target_of(r, act->step), .model = s->model,
+        .fetch = r->worker->fetch, .scan = r->worker->answer_scan, .target = decide_target(r, act->step), .model = s->model,
         .chat = &r->chat, .reply = &reply, .max_tokens = act->output_cap, .keep_text = s->checks != 0, .strict = r->strict,
         .arena = &r->arena,
         .in_flight = &r->worker->gw->bytes_in_flight,
@@ -647,110 +378,6 @@ static bool do_call(struct request *r, const struct action *act)
     }
     attempt_write(&r->attempt);
     return attempt_call(&r->attempt);
-}
-
-/* Sums of counters beyond any attempt would leave 64 bits, and such a row could never be written. */
-static bool believable(const struct usage *u)
-{
-    return usage_prompt(u) <= TOKENS_MAX && u->output <= TOKENS_MAX && u->reasoning <= TOKENS_MAX &&
-           u->output_audio <= TOKENS_MAX && u->output_image <= TOKENS_MAX && u->searches <= TOKENS_MAX;
-}
-
-/* What the ended attempt used. Where the provider said nothing although it may bill, the upper bound: the whole prompt,
- * and for a stream as many tokens as bytes came (BerriAI/litellm#14457: a caller that leaves must not make it free). */
-static void charge_bound(struct request *r)
-{
-    const struct attempt *a = &r->attempt;
-
-    r->usage = r->worst.usage;
-    r->usage_source = ROW_ESTIMATED;
-    /* What is in hand bounds the output: a stream as far as it came, a whole answer by its text. */
-    if ((r->chat.stream || a->draft.generated_bytes) && a->draft.generated_bytes < r->usage.output)
-        r->usage.output = a->draft.generated_bytes;
-    if (r->usage.reasoning > r->usage.output)
-        r->usage.reasoning = r->usage.output;
-}
-
-static void price_ended(struct request *r)
-{
-    const struct attempt *a = &r->attempt;
-    const struct plan_step *s = &r->plan.steps[r->attempt_step];
-    struct span tier = span_str(a->draft.service_tier);
-
-    r->usage = a->draft.usage;
-    r->usage_source = a->draft.usage_mended ? ROW_PARTIAL : ROW_REPORTED;
-    if (!a->draft.has_usage && attempt_may_be_billed(a)) {
-        charge_bound(r);
-        tier = r->worst.service_tier;
-    }
-    if (!believable(&r->usage) || price_attempt(s->model, r->attempt_wall_ms, tier, &r->usage, &r->cost) != PRICE_OK) {
-        log_warn("request %s: usage of attempt %u is out of range; charged at its upper bound", r->id, r->attempt_n);
-        r->usage = r->worst.usage;
-        r->usage_source = ROW_ESTIMATED;
-        if (price_attempt(s->model, r->attempt_wall_ms, r->worst.service_tier, &r->usage, &r->cost) != PRICE_OK)
-            r->cost = (struct cost){ 0 };
-    }
-}
-
-static void report_health(struct request *r, const struct action *act)
-{
-    struct attempt *a = &r->attempt;
-    struct health_entry *h = a->target->health;
-    const int64_t now = clock_mono_ms();
-
-    if (act->failure == FAILURE_NONE && a->outcome.status >= 200 && a->outcome.status < 300)
-        health_success(h, now, a->first_byte_us);
-    else if (failure_is_outage(act->failure))
-        health_failure(h, now);
-    else if (a->outcome.status)
-        health_success(h, now, -1);
-    else
-        health_gave_up(h, now);
-    if (a->outcome.retry_after_ms > 0)
-        health_retry_after(h, now + a->outcome.retry_after_ms);
-}
-
-/* SETTLE: shrink the reservation to the true cost, write the row. `closing` is what the caller gets, if this is the
- * last word on the request: then its row is finished in the same transaction. keeps (2), (4) */
-static void do_settle(struct request *r, const struct action *act, int closing_status)
-{
-    struct row_attempt row = attempt_row(r);
-    struct row_request request;
-    char version[ROW_PRICE_VERSION_BYTES];
-    struct ledger_entry e = { .kind = LEDGER_SETTLE, .request = &request, .attempt = &row, .finish = closing_status != 0 };
-
-    if (act->called) {
-        row.status = r->attempt.outcome.status;
-        row.model_returned = span_str(r->attempt.draft.model);
-        row.usage = r->usage;
-        row.usage_source = r->usage_source;
-        row.service_tier = r->cost.service_tier;
-        row.cost_nano = r->cost.cost_nano;
-        r->cost_nano += r->cost.cost_nano;
-        count_add(r->worker, COUNT_TOKENS_IN, (uint64_t)r->usage.input);
-        count_add(r->worker, COUNT_TOKENS_CACHED, (uint64_t)r->usage.cache_read);
-        count_add(r->worker, COUNT_TOKENS_OUT, (uint64_t)r->usage.output);
-        report_health(r, act);
-    }
-    row.price_version = (struct span){ version, row_price_version(r->snapshot->book_digest,
-                                                                 act->called && r->cost.version.n ? r->cost.version
-                                                                                                  : r->worst.version, version) };
-    row.ended_ms = r->attempt_wall_ms + (clock_mono_ms() - r->attempt_mono_ms);
-    row.verdict = span_str(act->verdict);
-    if (span_starts(row.verdict, SPAN_LIT("rejected:")))
-        count_add(r->worker, COUNT_ATTEMPTS_REJECTED, 1);
-    else if (span_starts(row.verdict, SPAN_LIT("failed:")))
-        count_add(r->worker, COUNT_ATTEMPTS_FAILED, 1);
-    budget_settle(r->worker->gw->budgets, &r->hold, row.cost_nano);
-    request = request_row(r, closing_status ? closing_status : 0);
-    worker_settles(r->worker);
-    if (ledger_submit(r->worker->gw->ledger, NULL, &e) != LEDGER_OK)
-        log_error("request %s: the row of attempt %u could not be queued; the next start closes it at its upper bound",
-                  r->id, r->attempt_n);
-    if (closing_status) {
-        r->row_finished = true;
-        observe(r, closing_status);
-    }
 }
 
 static void fault_from(struct request *r, const struct fail *f)
@@ -805,7 +432,7 @@ static void do_fail(struct request *r, const struct fail *f)
     fault_from(r, f);
     if (f->kind == FAIL_CANCELLED)
         count_add(r->worker, COUNT_CALLER_LEFT, 1);
-    finish_row(r, r->dialect->fault_status(&r->fault));
+    account_finish(r, r->dialect->fault_status(&r->fault));
     r->step = STEP_REPLY;
     r->wake_ms = INT64_MAX;
     reply_fault(r);
@@ -818,13 +445,13 @@ static bool act(struct request *r, const struct actions *acts, unsigned i, struc
 
     switch (a->kind) {
     case ACTION_RESERVE:
-        *next = do_reserve(r, a);
+        *next = account_reserve(r, a);
         return true;
     case ACTION_CALL:
         assert(!r->head_sent || !r->committed);    /* keeps (3) */
         if (do_call(r, a))
             return false;
-        price_ended(r);
+        account_price(r);
         *next = (struct machine_event){ .kind = EVENT_ENDED, .n = a->n, .outcome = &r->attempt.outcome };
         return true;
     case ACTION_WAIT:
@@ -835,12 +462,12 @@ static bool act(struct request *r, const struct actions *acts, unsigned i, struc
     case ACTION_CANCEL_ATTEMPT:
         attempt_cancel(&r->attempt);
         r->attempt.outcome.transport = TRANSPORT_RESET;
-        price_ended(r);
+        account_price(r);
         *next = (struct machine_event){ .kind = EVENT_ENDED, .n = a->n, .outcome = &r->attempt.outcome,
                                 .cost_nano = r->cost.cost_nano };
         return true;
     case ACTION_SETTLE:
-        do_settle(r, a, closing_status(acts, i, r));
+        account_settle(r, a, closing_status(acts, i, r));
         return false;
     case ACTION_ACCEPT:
         do_accept(r);
@@ -864,7 +491,7 @@ static void drive(struct request *r, const struct machine_event *first)
         struct machine_event next;
 
         more = false;
-        refresh_view(r, now);
+        decide_refresh(r, now);
         machine_step(&r->machine, &ev, now, &acts);
         r->wake_ms = acts.timer_ms;
         for (unsigned i = 0; i < acts.n; i++)
@@ -873,6 +500,12 @@ static void drive(struct request *r, const struct machine_event *first)
     }
     maybe_done(r);
     set_timer(r);
+}
+
+static bool on_next_key(void *ctx, struct attempt *a)
+{
+    (void)a;
+    return account_next_key(ctx);
 }
 
 static void on_progress(void *ctx, struct attempt *a)
@@ -896,36 +529,6 @@ static void on_progress(void *ctx, struct attempt *a)
     }
 }
 
-/* Each call is a row (DESIGN section 8), also one whose key was refused while the provider has another. The machine is not
- * asked: to it this is one attempt. The budgets' hold goes on, so the next row begins when it was made. */
-static bool on_next_key(void *ctx, struct attempt *a)
-{
-    struct request *r = ctx;
-    const struct row_request request = request_row(r, 0);
-    struct row_attempt row = attempt_row(r);
-    char version[ROW_PRICE_VERSION_BYTES], verdict[VERDICT_ROOM];
-    const struct outcome refused = { .transport = TRANSPORT_OK, .status = a->outcome.status, .retry_after_ms = -1 };
-    const struct ledger_entry e = { .kind = LEDGER_SETTLE, .request = &request, .attempt = &row };
-
-    row.status = a->outcome.status;
-    snprintf(verdict, sizeof verdict, "failed:%s", failure_name(failure_classify(&refused)));
-    row.verdict = span_str(verdict);
-    row.price_version = (struct span){ version, row_price_version(r->snapshot->book_digest, r->worst.version, version) };
-    row.ended_ms = r->attempt_wall_ms + (clock_mono_ms() - r->attempt_mono_ms);
-    r->key_tries++;
-    if (!open_rows(r)) {    /* the next try may not be made: this one is the attempt's end */
-        r->key_tries--;
-        return false;
-    }
-    r->attempts++;
-    count_add(r->worker, COUNT_ATTEMPTS, 1);
-    count_add(r->worker, COUNT_ATTEMPTS_FAILED, 1);
-    worker_settles(r->worker);
-    if (ledger_submit(r->worker->gw->ledger, NULL, &e) != LEDGER_OK)
-        log_error("request %s: the row of a refused key could not be queued; the next start closes it at its upper bound", r->id);
-    return true;
-}
-
 /* ENDED. The answer was judged already where that takes long. */
 static void attempt_ended(struct request *r)
 {
@@ -934,7 +537,7 @@ static void attempt_ended(struct request *r)
     struct machine_event ev = { .kind = EVENT_ENDED, .n = r->attempt_n, .answer = &view, .chars = a->draft.chars,
                                 .outcome = &a->outcome, .verdict = r->judged ? &r->verdict : NULL };
 
-    price_ended(r);
+    account_price(r);
     ev.cost_nano = r->cost.cost_nano;
     drive(r, &ev);
 }
@@ -1000,7 +603,7 @@ static void on_attempt_end(void *ctx, struct attempt *a)
 static void step_reply(struct request *r)
 {
     if (r->fault.status) {
-        finish_refused(r, r->dialect->fault_status(&r->fault));
+        account_refused(r, r->dialect->fault_status(&r->fault));
         reply_fault(r);
     } else {
         pages_reply(r);
@@ -1019,7 +622,7 @@ static void run(struct request *r, enum step step)
         case STEP_BODY:
         case STEP_PARSING: return;
         case STEP_PARSE: step = step_parse(r); break;
-        case STEP_DECIDE: step = step_decide(r); break;
+        case STEP_DECIDE: step = decide_plan(r) ? STEP_DRIVE : STEP_REPLY; break;
         case STEP_DRIVE: drive(r, &start); return;
         case STEP_REPLY: step_reply(r); return;
         case STEP_DONE: return;
@@ -1049,7 +652,7 @@ static void parse_back(struct request *r)
         run(r, step_parsed(r));
         return;
     }
-    finish_refused(r, 499);
+    account_refused(r, 499);
     maybe_done(r);
 }
 
@@ -1116,7 +719,7 @@ static void on_gone(void *ctx, struct connection *c, int status)
         return;
     }
     if (r->step == STEP_BODY)    /* it had a key: a call, though nobody knows what for */
-        finish_refused(r, status);
+        account_refused(r, status);
     maybe_done(r);
 }
 
@@ -1210,7 +813,7 @@ void request_abandon_all(struct worker *w)
         if (r->step == STEP_DRIVE)
             cancel(r, STOP_SHUTDOWN);
         else if (r->step == STEP_BODY || r->step == STEP_PARSING)
-            finish_refused(r, 503);
+            account_refused(r, 503);
         maybe_done(r);
         if (r->step != STEP_DONE)
             request_done(r);

@@ -124,6 +124,8 @@ void request_on_ledger(struct request *r, enum ledger_rc rc);
 /* ... and what it asked of the ledger's reader, borrowed for the call. */
 void request_on_trace(struct request *r, enum reader_rc rc, struct span text);
 void request_free(struct request *r);
+/* 503, try again in a moment. False. */
+bool request_no_memory(struct request *r);
 /* At the end of the process: settle what is open, free all. */
 void request_abandon_all(struct worker *w);
 
