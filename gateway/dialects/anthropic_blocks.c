@@ -158,7 +158,7 @@ static bool read_content_document(struct anthropic_reading *a, const struct plac
     if (jval_type(content) != JTYPE_ARRAY)
         return reading_want(&a->r, "source.content", "must be a string or a list of blocks");
     for (struct jiter it = jiter_begin(content); jiter_next(&it); i++) {
-        const size_t back = reading_enter(&a->r, ".source.content[%zu]", i);
+        const size_t back = reading_enter_list(&a->r, ".source.content", i);
         const struct span type = jval_raw(jval_get(it.value, "type"));
 
         if (!jraw_is(type, "text") && !jraw_is(type, "image"))
@@ -265,7 +265,7 @@ static bool read_result(struct anthropic_reading *a, const struct place *to, con
     if (jval_type(m[B_CONTENT]) != JTYPE_ARRAY)
         return reading_want(&a->r, "content", "must be a string or a list of blocks");
     for (struct jiter it = jiter_begin(m[B_CONTENT]); jiter_next(&it); i++) {
-        const size_t back = reading_enter(&a->r, ".content[%zu]", i);
+        const size_t back = reading_enter_list(&a->r, ".content", i);
 
         if (!read_block(a, &inside, it.value, true))
             return false;
@@ -361,7 +361,7 @@ bool anthropic_read_system(struct anthropic_reading *a, struct span system)
     if (jval_type(system) != JTYPE_ARRAY)
         return reading_want(&a->r, "system", "must be a string or a list of text blocks");
     for (struct jiter it = jiter_begin(system); jiter_next(&it); i++) {
-        const size_t back = reading_enter(&a->r, "system[%zu]", i);
+        const size_t back = reading_enter_list(&a->r, "system", i);
 
         if (!jraw_is(jval_raw(jval_get(it.value, "type")), "text"))
             return reading_want(&a->r, "type", "must be \"text\"");
@@ -381,7 +381,7 @@ static bool read_content(struct anthropic_reading *a, const struct place *to, st
     if (jval_type(content) != JTYPE_ARRAY)
         return reading_want(&a->r, "content", "must be a string or a list of blocks");
     for (struct jiter it = jiter_begin(content); jiter_next(&it); i++) {
-        const size_t back = reading_enter(&a->r, ".content[%zu]", i);
+        const size_t back = reading_enter_list(&a->r, ".content", i);
 
         if (!read_block(a, to, it.value, false))
             return false;
@@ -422,7 +422,7 @@ bool anthropic_read_messages(struct anthropic_reading *a, struct span messages)
         return reading_want(&a->r, "messages", "must be a list of messages");
     a->places->messages = messages;
     for (struct jiter it = jiter_begin(messages); jiter_next(&it); i++) {
-        const size_t back = reading_enter(&a->r, "messages[%zu]", i);
+        const size_t back = reading_enter_list(&a->r, "messages", i);
 
         if (!read_message(a, it.value))
             return false;

@@ -124,7 +124,7 @@ static bool read_tools(struct anthropic_reading *a, struct span tools)
     if (!c->tools)
         return reading_no_memory(&a->r);
     for (struct jiter it = jiter_begin(tools); jiter_next(&it); c->n_tools++) {
-        const size_t back = reading_enter(&a->r, "tools[%zu]", c->n_tools);
+        const size_t back = reading_enter_list(&a->r, "tools", c->n_tools);
 
         if (!read_tool(a, &c->tools[c->n_tools], it.value))
             return false;
@@ -310,7 +310,7 @@ static bool read_stops(struct anthropic_reading *a, struct span v)
     if (jval_type(v) != JTYPE_ARRAY)
         return reading_want(&a->r, "stop_sequences", "must be a list of strings");
     for (struct jiter it = jiter_begin(v); jiter_next(&it); i++) {
-        const size_t back = reading_enter(&a->r, "stop_sequences[%zu]", i);
+        const size_t back = reading_enter_list(&a->r, "stop_sequences", i);
         const struct span raw = jval_raw(it.value);
 
         if (jval_type(it.value) != JTYPE_STRING || anthropic_blank(raw) || raw.n > STOP_BYTES_MAX)

@@ -120,63 +120,92 @@ static struct span mangle(struct arena *arena, struct span name, size_t most)
     return arena_printf(arena, "%.*s_%08x", (int)n, text, digest(name));
 }
 
+/* The slot of a name, or the free one where it would stand. */
+static uint32_t *slot_of(const struct names *names, bool ours, struct span name)
+{
+    uint32_t *table = ours ? names->by_ours : names->by_theirs;
+    size_t i = digest(name) & (names->slots - 1);
+
+    for (; table[i]; i = (i + 1) & (names->slots - 1)) {
+        const struct span have = ours ? names->list[table[i] - 1].ours : names->list[table[i] - 1].theirs;
+
+        if (span_eq(have, name))
+            break;
+    }
+    return &table[i];
+}
+
+static void enter(struct names *names, size_t i)
+{
+    *slot_of(names, true, names->list[i].ours) = (uint32_t)i + 1;
+    *slot_of(names, false, names->list[i].theirs) = (uint32_t)i + 1;
+}
+
+/* Room for one more: doubled when it is full, since the arena gives nothing back. The tables stay at most half full. */
+static bool grow(struct names *names, struct arena *arena)
+{
+    const size_t room = names->slots / 2, more = room ? 2 * room : 16;
+    struct names new = { .n = names->n, .slots = 2 * more };
+
+    if (names->n < room)
+        return true;
+    new.list = arena_zalloc_array(arena, more, sizeof new.list[0], _Alignof(struct span));
+    new.by_ours = ARENA_ARRAY(arena, uint32_t, new.slots);
+    new.by_theirs = ARENA_ARRAY(arena, uint32_t, new.slots);
+    if (!new.list || !new.by_ours || !new.by_theirs)
+        return false;
+    if (names->n)
+        memcpy(new.list, names->list, names->n * sizeof new.list[0]);
+    for (size_t i = 0; i < new.n; i++)
+        enter(&new, i);
+    *names = new;
+    return true;
+}
+
 struct span names_out(struct names *names, struct arena *arena, struct span name, size_t most, bool letter_first, bool dots,
                       struct fault *fault)
 {
+    const uint32_t known = names->slots ? *slot_of(names, true, name) : 0;
     struct span theirs = name;
 
-    for (size_t i = 0; i < names->n; i++)
-        if (span_eq(names->list[i].ours, name))
-            return names->list[i].theirs;
+    if (known)
+        return names->list[known - 1].theirs;
     if (!plain(name, most, letter_first, dots))
         theirs = mangle(arena, name, most);
-    if (!theirs.p) {
+    if (!theirs.p || !grow(names, arena)) {
         fault_set(fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory.");
         return SPAN_NONE;
     }
-    for (size_t i = 0; i < names->n; i++)
-        if (span_eq(names->list[i].theirs, theirs)) {
-            fault_bad(fault, "invalid_value", "tools", "Two tools would have the same name '%.*s' at the provider.",
-                      SPAN_FMT(theirs));
-            return SPAN_NONE;
-        }
-    /* Full at 0, 16, 32, 64...: doubled each time, since the arena gives nothing back. */
-    if (names->n == 0 || (names->n >= 16 && (names->n & (names->n - 1)) == 0)) {
-        void *more = arena_zalloc_array(arena, names->n ? 2 * names->n : 16, sizeof names->list[0], _Alignof(struct span));
-
-        if (!more) {
-            fault_set(fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory.");
-            return SPAN_NONE;
-        }
-        if (names->n)
-            memcpy(more, names->list, names->n * sizeof names->list[0]);
-        names->list = more;
+    if (*slot_of(names, false, theirs)) {
+        fault_bad(fault, "invalid_value", "tools", "Two tools would have the same name '%.*s' at the provider.",
+                  SPAN_FMT(theirs));
+        return SPAN_NONE;
     }
     names->list[names->n].ours = name;
     names->list[names->n].wrapped = false;
-    names->list[names->n++].theirs = theirs;
+    names->list[names->n].theirs = theirs;
+    enter(names, names->n++);
     return theirs;
 }
 
 struct span names_back(const struct names *names, struct span theirs)
 {
-    for (size_t i = 0; names && i < names->n; i++)
-        if (span_eq(names->list[i].theirs, theirs))
-            return names->list[i].ours;
-    return theirs;
+    const uint32_t known = names && names->slots ? *slot_of(names, false, theirs) : 0;
+
+    return known ? names->list[known - 1].ours : theirs;
 }
 
 void names_wrap(struct names *names, struct span ours)
 {
-    for (size_t i = 0; i < names->n; i++)
-        if (span_eq(names->list[i].ours, ours))
-            names->list[i].wrapped = true;
+    const uint32_t known = names->slots ? *slot_of(names, true, ours) : 0;
+
+    if (known)
+        names->list[known - 1].wrapped = true;
 }
 
 bool names_wrapped(const struct names *names, struct span theirs)
 {
-    for (size_t i = 0; names && i < names->n; i++)
-        if (names->list[i].wrapped && span_eq(names->list[i].theirs, theirs))
-            return true;
-    return false;
+    const uint32_t known = names && names->slots ? *slot_of(names, false, theirs) : 0;
+
+    return known && names->list[known - 1].wrapped;
 }

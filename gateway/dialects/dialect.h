@@ -54,6 +54,8 @@ void notes_add(struct notes *n, const char *what, struct span field);    /* "dro
 struct names {
     struct { struct span ours, theirs; bool wrapped; } *list;
     size_t n;
+    uint32_t *by_ours, *by_theirs;     /* private: [slots] places in the list, from 1; 0: free. A history may name thousands */
+    size_t slots;                      /* a power of two */
 };
 /* The name as `theirs`: itself where it fits [A-Za-z0-9_-]{1,most} (with `letter_first`, a letter or _ first; with `dots`
  * also . and :), else mangled and noted in the map. SPAN_NONE: no memory, or two names would meet (fault set). */

@@ -1,9 +1,11 @@
-/* test_unwrap.c - the free text of a custom tool comes back out of the function that stood for it, however it is cut. */
+/* test_unwrap.c - names that were written otherwise come back, and the free text of a custom tool out of the function that stood
+ * for it, however it is cut. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "base/jwrite.h"
 #include "gateway/dialects/dialect.h"
@@ -76,10 +78,40 @@ static void a_draft_shows_a_wrapped_call_as_free_text(void **state)
     arena_free(&arena);
 }
 
+static void thousands_of_names_come_back(void **state)
+{
+    struct names names = { 0 };
+    struct arena arena;
+    struct fault fault;
+    char text[32];
+
+    (void)state;
+    arena_init(&arena, 4u << 20);
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < 3000; i++) {
+            struct span ours, theirs;
+
+            snprintf(text, sizeof text, i % 2 ? "plain_%d" : "with.dot_%d", i);
+            ours = arena_copy(&arena, span_str(text));
+            theirs = names_out(&names, &arena, ours, 64, false, false, &fault);
+            assert_true(theirs.p != NULL && (i % 2) == span_eq(theirs, ours));
+            assert_true(span_eq(names_back(&names, theirs), ours));
+            assert_false(names_wrapped(&names, theirs));
+        }
+    assert_int_equal(names.n, 3000);
+    assert_true(span_is(names_back(&names, SPAN_LIT("unknown")), "unknown"));
+    /* what stands for one name is no other tool's */
+    assert_null(names_out(&names, &arena, names_out(&names, &arena, SPAN_LIT("with.dot_0"), 64, false, false, &fault), 64, false,
+                          false, &fault).p);
+    assert_int_equal(fault.status, 400);
+    arena_free(&arena);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_text_is_the_same_wherever_its_arguments_are_cut),
+        cmocka_unit_test(thousands_of_names_come_back),
         cmocka_unit_test(a_draft_shows_a_wrapped_call_as_free_text),
     };
 
