@@ -16,6 +16,11 @@
 
 extern const struct dialect gemini_dialect;
 
+/* What Google takes in place of a thought signature for a call that another model made (wire/gemini-generate section 5): as it
+ * is sent to Google, and in the base64 that a client's library expects of the member. */
+#define GEMINI_NO_SIGNATURE "skip_thought_signature_validator"
+#define GEMINI_NO_SIGNATURE_64 "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
+
 /* ---- pages ---- */
 
 struct gemini_model {

@@ -294,6 +294,13 @@ static bool read_foreign(struct contents *c, struct span part)
     return true;
 }
 
+/* What stands in for a signature signs nothing: our own for calls of other models, or what the caller put there. */
+static bool signs(struct span signature)
+{
+    return signature.n && !jraw_is(signature, GEMINI_NO_SIGNATURE) && !jraw_is(signature, GEMINI_NO_SIGNATURE_64) &&
+           !jraw_is(signature, "context_engineering_is_the_way_to_go");
+}
+
 static bool read_part(struct contents *c, struct span part)
 {
     static const char *const names[P_MEMBERS] = { "text", "inlineData", "fileData", "functionCall", "functionResponse",
@@ -309,6 +316,8 @@ static bool read_part(struct contents *c, struct span part)
     if (!gemini_members(r, part, names, P_MEMBERS, m, FOREIGN_TUNES) || !reading_bool(r, "thought", m[P_THOUGHT], &thought) ||
         !reading_raw(r, "thoughtSignature", m[P_SIGNATURE], &signature))
         return false;
+    if (!signs(signature))
+        signature = SPAN_NONE;
     for (size_t i = 0; i < P_DATA; i++)
         data += m[i].p != NULL;
     if (data > 1)

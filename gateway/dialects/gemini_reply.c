@@ -337,8 +337,12 @@ static void write_arguments(struct buf *out, struct span text)
     }
 }
 
+/* Google refuses a history whose first call of a step has no signature. What answers here is another model, so the first call
+ * gets the constant that stands for none; it comes back, and means as much to us (gemini_contents.c). */
 static void write_calls(const struct gemini_writer *g, const struct draft *d, struct buf *out)
 {
+    bool first = true;
+
     for (size_t i = 0; i < d->n_calls; i++) {
         const struct draft_call *c = &d->calls[i];
 
@@ -357,7 +361,10 @@ static void write_calls(const struct gemini_writer *g, const struct draft *d, st
             buf_add_str(out, ",\"thoughtSignature\":\"");
             buf_add_span(out, buf_span(&g->signatures[i]));
             buf_add_char(out, '"');
+        } else if (first) {
+            buf_add_str(out, ",\"thoughtSignature\":\"" GEMINI_NO_SIGNATURE_64 "\"");
         }
+        first = false;
         buf_add_char(out, '}');
     }
 }

@@ -6,9 +6,6 @@
 #include "base/jwrite.h"
 #include "gateway/dialects/gemini.h"
 
-/* What Google takes in place of a thought signature for a call that another model made (wire/gemini-generate section 5). */
-#define GEMINI_NO_SIGNATURE "skip_thought_signature_validator"
-
 #define GEMINI_NAME_MAX 64     /* some of its models take 128 */
 #define GEMINI_STOPS_MAX 5
 #define GEMINI_CHOICES_MAX 8

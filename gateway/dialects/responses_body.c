@@ -554,24 +554,7 @@ bool responses_write_request(const struct chat *c, const struct target *target, 
 
 /* ---- the same dialect on both sides ---- */
 
-#define OWN_ID_BYTES 26    /* of a request's id behind its prefix, as the ids of our own items have it (responses_reply.c) */
-
-/* Reasoning that we wrote for a model of another maker: OpenAI knows no item of that id, and there is nothing in it that it
- * could read. */
-static bool is_our_reasoning(struct span item)
-{
-    static const char *const names[] = { "type", "id", "encrypted_content" };
-    struct span m[3], id;
-
-    jval_members(item, names, 3, m);
-    id = jval_raw(m[1]);
-    if (!jval_raw(m[0]).p || !jraw_is(jval_raw(m[0]), "reasoning") || jval_raw(m[2]).n || !span_starts(id, SPAN_LIT("rs_")))
-        return false;
-    id = span_skip(id, 3);
-    return id.n > OWN_ID_BYTES && id.p[OWN_ID_BYTES] == '_' && span_find(id, '_') == OWN_ID_BYTES;
-}
-
-/* Cuts those items out of the input, each with its comma. */
+/* Cuts out of the input what OpenAI would look for in vain, each with its comma. */
 static void drop_our_reasoning(struct edits *e, struct span input)
 {
     const char *kept_end = NULL, *from = NULL, *last_end = NULL;
@@ -580,7 +563,7 @@ static void drop_our_reasoning(struct edits *e, struct span input)
         return;
     for (struct jiter it = jiter_begin(input); jiter_next(&it);) {
         last_end = it.value.p + it.value.n;
-        if (jval_type(it.value) == JTYPE_OBJECT && is_our_reasoning(it.value)) {
+        if (jval_type(it.value) == JTYPE_OBJECT && responses_is_our_reasoning(it.value)) {
             from = from ? from : it.value.p;
             continue;
         }

@@ -381,11 +381,15 @@ static bool read_reasoning_item(struct responses_reading *p, const struct span m
     return reading_name(&p->r, "id", m[I_ID], ID_BYTES_MAX, &item->id);
 }
 
-/* A pointer into what OpenAI has stored. */
+/* A pointer into what OpenAI has stored. Clients that believe themselves stored (the AI SDK does) point to our reasoning too:
+ * what led to a call comes back with the call (thinking.h), and the rest nobody needs. */
 static bool read_reference(struct responses_reading *p, struct span item)
 {
-    struct place at = { .turn = new_turn(p, ROLE_USER) };
+    struct place at = { 0 };
 
+    if (responses_is_our_reasoning(item))
+        return true;
+    at.turn = new_turn(p, ROLE_USER);
     p->history_elsewhere = true;
     p->r.chat->unbounded = true;
     return at.turn && add_foreign(p, at, item);

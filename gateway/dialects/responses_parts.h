@@ -79,6 +79,9 @@ struct responses_object {
 void responses_write_object(struct buf *b, const char *name, const struct responses_object *o);
 /* A request id without its prefix, for ids made of it. */
 struct span responses_id_tail(struct span request_id);
+/* Does an input item stand for reasoning that was written here, of another provider's model: an item with an id of ours and
+ * nothing encrypted, or a reference to one? OpenAI would look for it in vain. */
+bool responses_is_our_reasoning(struct span item);
 
 /* A JSON value, verbatim but for the line ends between its tokens, which would end an event's line. */
 void responses_add_line(struct buf *b, struct span json);

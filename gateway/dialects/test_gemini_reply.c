@@ -57,7 +57,9 @@ static void done(struct told *t)
 #define USAGE ",\"usageMetadata\":{\"promptTokenCount\":16,\"cachedContentTokenCount\":6,\"candidatesTokenCount\":3," \
     "\"thoughtsTokenCount\":2,\"totalTokenCount\":21}"
 #define CHUNK(part) "{\"candidates\":[{\"content\":{\"parts\":[" part "],\"role\":\"model\"},\"index\":0}]" TAIL
-#define CALLS "{\"functionCall\":{\"id\":\"c1\",\"name\":\"f\",\"args\":{\"a\":[1, 2]}}},{\"functionCall\":{\"id\":\"c2\",\"name\":\"g\",\"args\":{}}}"
+/* base64 of "skip_thought_signature_validator" */
+#define UNSIGNED ",\"thoughtSignature\":\"c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=\""
+#define CALLS "{\"functionCall\":{\"id\":\"c1\",\"name\":\"f\",\"args\":{\"a\":[1, 2]}}" UNSIGNED "},{\"functionCall\":{\"id\":\"c2\",\"name\":\"g\",\"args\":{}}}"
 #define LAST(parts) "{\"candidates\":[{\"content\":{\"parts\":[" parts "],\"role\":\"model\"},\"finishReason\":\"STOP\",\"index\":0}]" USAGE TAIL
 
 /* As an OpenAI host may send it: reasoning, text, and two calls whose arguments come in turns. */
@@ -197,7 +199,7 @@ static void arguments_that_are_no_object_are_shown_as_they_came(void **state)
     draft_call(&t.d, 0, 0, SPAN_LIT("c1"), SPAN_LIT("f"), false);
     draft_arguments(&t.d, 0, 0, SPAN_LIT("{\\\"cut"));
     finish(&t, FINISH_TOOL_CALLS, (struct usage){ .input = 10, .cache_read = 6, .output = 5, .reasoning = 2 });
-    assert_json(&t.out, LAST("{\"functionCall\":{\"id\":\"c1\",\"name\":\"f\",\"args\":{\"_raw\":\"{\\\"cut\"}}}"));
+    assert_json(&t.out, LAST("{\"functionCall\":{\"id\":\"c1\",\"name\":\"f\",\"args\":{\"_raw\":\"{\\\"cut\"}}" UNSIGNED "}"));
     done(&t);
 }
 

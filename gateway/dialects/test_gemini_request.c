@@ -341,6 +341,27 @@ static void thoughts_and_signatures_keep_their_family(void **state)
     done(&r);
 }
 
+static void what_stands_in_for_a_signature_signs_nothing(void **state)
+{
+    static const char *const table[] = { "skip_thought_signature_validator", "context_engineering_is_the_way_to_go",
+                                         "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct read r;
+        char body[400];
+
+        snprintf(body, sizeof body, "{\"contents\":[{\"parts\":[{\"text\":\"q\"}]},{\"role\":\"model\",\"parts\":[{\"functionCall\":"
+                 "{\"name\":\"f\"},\"thoughtSignature\":\"%s\"}]},{\"parts\":[{\"functionResponse\":{\"name\":\"f\",\"response\":{}}}]}]}",
+                 table[i]);
+        read_well(&r, body);
+        assert_int_equal(r.chat.turns->next->items->kind, ITEM_CALL);
+        assert_null(r.chat.turns->next->items->opaque_raw.p);
+        assert_int_equal(r.chat.turns->next->items->family, FAMILY_NONE);
+        done(&r);
+    }
+}
+
 static void what_is_geminis_alone_says_what_it_does(void **state)
 {
     static const struct { const char *body, *foreign; } table[] = {
@@ -560,6 +581,7 @@ int main(void)
         cmocka_unit_test(schemas_leave_the_openapi_subset),
         cmocka_unit_test(json_schema_is_left_as_it_stands),
         cmocka_unit_test(a_count_is_asked_in_either_form),
+        cmocka_unit_test(what_stands_in_for_a_signature_signs_nothing),
         cmocka_unit_test(the_standard_tier_is_none),
         cmocka_unit_test(a_long_history_is_read_and_too_many_calls_in_a_row_are_not),
     };

@@ -398,10 +398,13 @@ static void reasoning_that_we_wrote_does_not_go_to_its_hosts(void **state)
 {
 #define OURS "{\"type\":\"reasoning\",\"id\":\"rs_01m87src10es0awrvtesm7qx55_0\",\"summary\":[]}"
 #define THEIRS "{\"type\":\"reasoning\",\"id\":\"rs_68a1b2\",\"summary\":[],\"encrypted_content\":\"x\"}"
+#define REFERENCE "{\"type\":\"item_reference\",\"id\":\"rs_01m87src10es0awrvtesm7qx55_12\"}"    /* as the AI SDK sends it */
 #define USER "{\"role\":\"user\",\"content\":\"Hi\"}"
     static const struct { const char *input, *passed; } table[] = {
         { "[" USER "," OURS "," USER "]", "[" USER "," USER "]" }, { "[" OURS "," USER "]", "[" USER "]" },
         { "[" USER " , " OURS " , " OURS " ]", "[" USER " ]" }, { "[" USER "," THEIRS "]", "[" USER "," THEIRS "]" },
+        { "[" USER "," REFERENCE "," USER "]", "[" USER "," USER "]" },
+        { "[{\"type\":\"item_reference\",\"id\":\"rs_68a1b2\"}]", "[{\"type\":\"item_reference\",\"id\":\"rs_68a1b2\"}]" },
     };
 
     (void)state;

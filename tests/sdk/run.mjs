@@ -1,9 +1,9 @@
 // run.mjs - the real SDKs through the real gateway against the strict upstreams.
 //
-//   node tests/sdk/run.mjs [--only NAME | --grep REGEXP] [--list] [--verbose] [--direct] [--all]
+//   node tests/sdk/run.mjs [--only NAME | --grep REGEXP] [--list] [--verbose] [--direct]
 //
 // Two steps, because a program reads NODE_EXTRA_CA_CERTS at its start: `tollgate init` makes the CA, then a second node that
-// trusts it runs the cases. --all: also what is pending (pending.mjs) must pass. --direct points the SDKs at the upstreams themselves: it shows that each understands the other.
+// trusts it runs the cases. --direct points the SDKs at the upstreams themselves: it shows that each understands the other.
 import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';

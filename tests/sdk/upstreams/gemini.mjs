@@ -7,7 +7,7 @@ import { notGeminiJson, notOpenApi } from './schema.mjs';
 import { sceneOf } from './scenes.mjs';
 
 export const KEY = 'AIza-test-key';
-export const SKIP = ['skip_thought_signature_validator', 'context_engineering_is_the_way_to_go'];
+export const SKIP = ['skip_thought_signature_validator', Buffer.from('skip_thought_signature_validator').toString('base64'), 'context_engineering_is_the_way_to_go'];
 
 const bad = (message, status = 400, word = 'INVALID_ARGUMENT') => new Refusal(status, message, { status: word });
 const r = rules({ fault: (path, message, kind) => bad(kind === 'unknown' ? `Invalid JSON payload received. Unknown name "${path.split('.').at(-1)}" at '${path.split('.').slice(0, -1).join('.')}': Cannot find field.`
