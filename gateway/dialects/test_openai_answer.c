@@ -399,6 +399,7 @@ static void thinking_within_the_content_is_taken_out_however_it_is_cut(void **st
     assert_thinks("<think>hm</think>a", "hm", "a");
     assert_thinks("\\n<think>a<b</th </think>\\n\\nyes", "a<b</th ", "yes");
     assert_thinks("\\u003cthink\\u003ehm\\u003c/think\\u003e\\n7 < 8", "hm", "7 < 8");
+    assert_thinks("<think>a<</th</think>b", "a<</th", "b");
     assert_thinks("<<think>x", "", "<<think>x");
     assert_thinks("<thin", "", "<thin");
     assert_thinks("plain </think>", "", "plain </think>");
