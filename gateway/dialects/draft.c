@@ -268,7 +268,7 @@ bool draft_signature(struct draft *d, unsigned choice, int call, struct span raw
     if (choice == 0 && d->keep_reasoning && d->n_opaques < DRAFT_OPAQUES_MAX) {
         struct draft_opaque *o = &d->opaques[d->n_opaques++];
 
-        *o = (struct draft_opaque){ .call = call, .family = family, .redacted = redacted };
+        *o = (struct draft_opaque){ .call = call, .family = family, .redacted = redacted, .text_end = d->reasoning.n };
         buf_init(&o->raw, 1u << 20);
         if (!buf_add_span(&o->raw, raw))
             return fail(d);

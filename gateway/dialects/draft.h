@@ -55,6 +55,7 @@ struct draft_call {
 /* A signature that the caller's dialect may not carry: kept for the next turn of the tool loop. */
 struct draft_opaque {
     int call;                  /* -1: of the reasoning */
+    size_t text_end;           /* of it: signs the reasoning from the one before it up to here */
     enum family family;
     bool redacted;
     struct buf raw;

@@ -18,15 +18,21 @@ static int step_of_word(struct span word)
     return -1;
 }
 
+int effort_step(const struct chat *chat)
+{
+    if (chat->effort == EFFORT_UNSET || chat->effort == EFFORT_DYNAMIC)
+        return -1;
+    return chat->effort == EFFORT_BUDGET ? step_of_budget(chat->budget) : (int)chat->effort - (int)EFFORT_OFF;
+}
+
 struct span effort_word(const struct chat *chat, const char *words, bool *changed)
 {
-    const bool budget = chat->effort == EFFORT_BUDGET;
-    const int asked = budget ? step_of_budget(chat->budget) : (int)chat->effort - (int)EFFORT_OFF;
+    const int asked = effort_step(chat);
     struct span rest = span_str(words), best = SPAN_NONE;
     int distance = 0;
 
     *changed = false;
-    if (chat->effort == EFFORT_UNSET || chat->effort == EFFORT_DYNAMIC)
+    if (asked < 0)
         return SPAN_NONE;
     while (rest.n) {
         const size_t blank = span_find(rest, ' ');
@@ -39,6 +45,6 @@ struct span effort_word(const struct chat *chat, const char *words, bool *change
         }
         rest = span_skip(rest, blank + 1);
     }
-    *changed = best.p && distance > 0 && !budget;
+    *changed = best.p && distance > 0 && chat->effort != EFFORT_BUDGET;
     return best;
 }

@@ -9,4 +9,8 @@
  * its nearest step. *changed: another word than the asked one (false for a budget). */
 struct span effort_word(const struct chat *chat, const char *words, bool *changed);
 
+/* What is asked as a step: 0 none, 1 minimal, ... 6 max; a budget of tokens as its nearest. -1: nothing is asked, or the model
+ * shall decide. */
+int effort_step(const struct chat *chat);
+
 #endif

@@ -68,8 +68,8 @@ struct span openai_reasoning_back(const struct chat *chat, const struct chat_tur
 bool openai_listed(const char *list, struct span word);
 /* A custom tool has its own form there; else it goes out as a function. */
 bool openai_knows_custom(const struct target *target);
-/* The nearest effort that the model knows; NULL: send none. *changed: it is not what was asked. */
-const char *openai_effort(const struct chat *chat, const struct traits *traits, bool *changed);
+/* The nearest effort that the model knows (effort.h); SPAN_NONE: send none. *changed: it is not what was asked. */
+struct span openai_effort(const struct chat *chat, const struct traits *traits, bool *changed);
 /* DeepSeek's pair; NULL: leave it out. */
 void openai_deepseek_thinking(const struct chat *chat, const char **type, const char **effort);
 /* Would a forced tool choice be refused, since the model thinks? */

@@ -401,22 +401,22 @@ static void write_caps(struct body *w)
 
 static void write_effort(struct body *w)
 {
-    const char *type = NULL, *effort;
+    const char *type = NULL, *deepseek = NULL;
+    struct span effort;
     bool changed = false;
 
     if (w->traits->thinking == THINKING_DEEPSEEK)
-        openai_deepseek_thinking(w->chat, &type, &effort);
-    else
-        effort = openai_effort(w->chat, w->traits, &changed);
+        openai_deepseek_thinking(w->chat, &type, &deepseek);
+    effort = w->traits->thinking == THINKING_DEEPSEEK ? span_str(deepseek) : openai_effort(w->chat, w->traits, &changed);
     if (changed)
-        notes_add(&w->out->notes, effort ? "changed" : "dropped", openai_effort_field(w->chat));
+        notes_add(&w->out->notes, effort.p ? "changed" : "dropped", openai_effort_field(w->chat));
     if (type) {
         jw_object(w->b, "thinking");
         jw_string(w->b, "type", span_str(type));
         jw_close(w->b, '}');
     }
-    if (effort)
-        jw_string(w->b, "reasoning_effort", span_str(effort));
+    if (effort.p)
+        jw_string(w->b, "reasoning_effort", effort);
 }
 
 /* ---- the rest ---- */

@@ -3,6 +3,8 @@
  * section 3, wire/deepseek-and-compatible. */
 #include "gateway/dialects/openai.h"
 
+#include "gateway/dialects/effort.h"
+
 bool openai_listed(const char *list, struct span word)
 {
     struct span rest = span_str(list);
@@ -24,50 +26,21 @@ bool openai_knows_custom(const struct target *target)
 
 /* ---- effort ---- */
 
-static const char *const words[] = { "none", "minimal", "low", "medium", "high", "xhigh", "max" };
-#define WORDS ((int)(sizeof words / sizeof words[0]))
 #define WORDS_MOST_KNOW "none low medium high"
 
-/* Nearest steps of a budget of tokens (wire/translation section 3). */
-static int step_of_budget(int64_t tokens)
+struct span openai_effort(const struct chat *chat, const struct traits *traits, bool *changed)
 {
-    return tokens <= 0 ? 0 : tokens <= 6144 ? 2 : tokens <= 12288 ? 3 : tokens <= 24576 ? 4 : 5;
-}
-
-/* Index of the asked step in `words`; -1: none is asked, or the model shall choose. */
-static int step_of(const struct chat *chat)
-{
-    if (chat->effort == EFFORT_UNSET || chat->effort == EFFORT_DYNAMIC)
-        return -1;
-    return chat->effort == EFFORT_BUDGET ? step_of_budget(chat->budget) : (int)chat->effort - (int)EFFORT_OFF;
-}
-
-const char *openai_effort(const struct chat *chat, const struct traits *traits, bool *changed)
-{
-    const char *known = traits->efforts[0] ? traits->efforts : WORDS_MOST_KNOW;
-    const int want = step_of(chat);
-    int best = -1;
-
     *changed = false;
-    if (want < 0)
-        return NULL;
     if (traits->thinking == THINKING_NONE) {
-        *changed = chat->effort != EFFORT_OFF;
-        return NULL;
+        *changed = effort_step(chat) > 0;
+        return SPAN_NONE;
     }
-    for (int i = 0; i < WORDS; i++) {
-        const int far = i > want ? i - want : want - i, best_far = best > want ? best - want : want - best;
-
-        if (openai_listed(known, span_str(words[i])) && (best < 0 || far < best_far))
-            best = i;
-    }
-    *changed = best != want && chat->effort != EFFORT_BUDGET;
-    return best < 0 ? NULL : words[best];
+    return effort_word(chat, traits->efforts[0] ? traits->efforts : WORDS_MOST_KNOW, changed);
 }
 
 void openai_deepseek_thinking(const struct chat *chat, const char **type, const char **effort)
 {
-    const int step = step_of(chat);
+    const int step = effort_step(chat);
 
     *type = *effort = NULL;
     if (step == 0)

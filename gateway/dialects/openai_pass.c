@@ -85,18 +85,18 @@ static void cut_others(struct pass *p)
 
 /* ---- effort ---- */
 
-static void set_effort(struct pass *p, const char *word, bool changed)
+static void set_effort(struct pass *p, struct span word, bool changed)
 {
     const struct span at = p->places->at[OPENAI_REASONING_EFFORT];
 
     if (changed)
-        notes_add(&p->out->notes, word ? "changed" : "dropped", SPAN_LIT("reasoning_effort"));
-    if (!word)
+        notes_add(&p->out->notes, word.p ? "changed" : "dropped", SPAN_LIT("reasoning_effort"));
+    if (!word.p)
         cut(p, OPENAI_REASONING_EFFORT, false);
     else if (!at.p)
-        buf_printf(&p->tail, ",\"reasoning_effort\":\"%s\"", word);
-    else if (!jraw_is(jval_raw(at), word))
-        edits_replace_string(&p->e, p->out->arena, at, span_str(word));
+        buf_printf(&p->tail, ",\"reasoning_effort\":\"%.*s\"", SPAN_FMT(word));
+    else if (!span_eq(jval_raw(at), word))
+        edits_replace_string(&p->e, p->out->arena, at, word);
 }
 
 /* DeepSeek knows low, high and max, and a switch of its own for none. What the caller says in its very words stays. */
@@ -107,7 +107,7 @@ static void edit_deepseek(struct pass *p)
     openai_deepseek_thinking(p->chat, &type, &effort);
     cut(p, OPENAI_REASONING, false);
     if (is_there(p, OPENAI_REASONING_EFFORT) || is_there(p, OPENAI_REASONING))
-        set_effort(p, effort, false);
+        set_effort(p, span_str(effort), false);
     if (type && !is_there(p, OPENAI_THINKING)) {
         cut(p, OPENAI_THINKING, false);    /* null */
         buf_printf(&p->tail, ",\"thinking\":{\"type\":\"%s\"}", type);
@@ -117,7 +117,7 @@ static void edit_deepseek(struct pass *p)
 static void edit_effort(struct pass *p)
 {
     const bool openai = p->quirks->family == FAMILY_OPENAI;
-    const char *word;
+    struct span word;
     bool changed;
 
     if (p->chat->effort == EFFORT_UNSET)

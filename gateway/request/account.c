@@ -176,6 +176,14 @@ static void charge_bound(struct request *r)
 
     r->usage = r->worst.usage;
     r->usage_source = ROW_ESTIMATED;
+    if (a->draft.usage_begun) {    /* the prompt's counters have come: the end of the stream has not */
+        const int64_t output = r->usage.output, reasoning = r->usage.reasoning;
+
+        r->usage = a->draft.usage;
+        r->usage.output = output;
+        r->usage.reasoning = reasoning;
+        r->usage_source = ROW_PARTIAL;
+    }
     /* What is in hand bounds the output: a stream as far as it came, a whole answer by its text. */
     if ((r->chat.stream || a->draft.generated_bytes) && a->draft.generated_bytes < r->usage.output)
         r->usage.output = a->draft.generated_bytes;

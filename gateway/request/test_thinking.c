@@ -65,6 +65,36 @@ static void reasoning_and_signatures_come_back_in_their_places(void **state)
     thinking_free(t);
 }
 
+static void each_block_of_reasoning_comes_back_with_its_own_signature(void **state)
+{
+    struct thinking *t = thinking_new(1u << 20);
+    const struct chat_item *i;
+    struct history a;
+    struct draft d;
+
+    (void)state;
+    draft_init(&d);
+    d.keep_reasoning = true;
+    assert_true(draft_text(&d, 0, PIECE_REASONING, SPAN_LIT("one")) && draft_signature(&d, 0, -1, SPAN_LIT("s1"), FAMILY_ANTHROPIC, false));
+    assert_true(draft_signature(&d, 0, -1, SPAN_LIT("hidden"), FAMILY_ANTHROPIC, true));
+    assert_true(draft_text(&d, 0, PIECE_REASONING, SPAN_LIT("two")) && draft_signature(&d, 0, -1, SPAN_LIT("s2"), FAMILY_ANTHROPIC, false));
+    assert_true(draft_text(&d, 0, PIECE_REASONING, SPAN_LIT("rest")) && draft_call(&d, 0, 0, SPAN_LIT("call_1"), SPAN_LIT("get"), false));
+    thinking_keep(t, MINE, &d, FAMILY_ANTHROPIC, 1000);
+    draft_free(&d);
+    ask(&a, t, MINE, "call_1", 2000);
+    i = a.turn->items;
+    assert_true(span_is(i->text, "one") && span_is(i->opaque_raw, "s1"));
+    i = i->next;
+    assert_true(i->redacted && span_is(i->opaque_raw, "hidden"));
+    i = i->next;
+    assert_true(span_is(i->text, "two") && span_is(i->opaque_raw, "s2"));
+    i = i->next;
+    assert_true(span_is(i->text, "rest") && !i->opaque_raw.p);
+    assert_int_equal(i->next->kind, ITEM_TEXT);
+    arena_free(&a.arena);
+    thinking_free(t);
+}
+
 static void nobody_else_gets_it(void **state)
 {
     struct thinking *t = thinking_new(1u << 20);
@@ -159,6 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reasoning_and_signatures_come_back_in_their_places),
+        cmocka_unit_test(each_block_of_reasoning_comes_back_with_its_own_signature),
         cmocka_unit_test(nobody_else_gets_it),
         cmocka_unit_test(it_expires),
         cmocka_unit_test(the_oldest_goes_when_the_room_is_full),

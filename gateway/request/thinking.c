@@ -14,6 +14,7 @@ struct mark {
     enum family family;
     bool redacted;
     size_t at, n;
+    size_t text_end;           /* of the reasoning: it signs what stands between the mark before it and here */
 };
 
 struct entry {
@@ -121,7 +122,7 @@ static struct entry *make(struct span owner, const struct draft *d, enum family 
         const struct draft_opaque *o = &d->opaques[i];
 
         memcpy(e->bytes + at, o->raw.p, o->raw.n);
-        e->marks[e->n_marks++] = (struct mark){ o->call, o->family, o->redacted, at, o->raw.n };
+        e->marks[e->n_marks++] = (struct mark){ o->call, o->family, o->redacted, at, o->raw.n, o->text_end };
         at += o->raw.n;
     }
     return e;
@@ -195,60 +196,68 @@ static void drop_reasoning(struct chat_turn *turn)
     }
 }
 
-static bool prepend(struct chat_turn *turn, struct arena *arena, struct chat_item **at, struct span text, struct span opaque,
-                    enum family family, bool redacted)
+/* Puts a block of reasoning where `*at` points, and goes on behind it. */
+static bool put(struct chat_turn *turn, struct arena *arena, struct chat_item ***at, const struct chat_item *block)
 {
     struct chat_item *item = ARENA_NEW(arena, struct chat_item);
 
     if (!item)
         return false;
+    *item = *block;
     item->kind = ITEM_REASONING;
-    item->text = text;
-    item->opaque_raw = opaque;
-    item->family = family;
-    item->redacted = redacted;
-    item->next = *at;
-    *at = item;
-    if (!turn->last)
+    item->next = **at;
+    **at = item;
+    *at = &item->next;
+    if (!item->next)
         turn->last = item;
     return true;
 }
 
-/* The reasoning goes to the front of the turn, with its signature; a signature of a call goes to its call. */
+static void sign_call(struct chat_turn *turn, int call, struct span opaque, enum family family)
+{
+    struct chat_item *i = turn->items;
+
+    for (; i; i = i->next)
+        if (i->kind == ITEM_CALL && call-- == 0)
+            break;
+    if (i) {
+        i->opaque_raw = opaque;
+        i->family = family;
+    }
+}
+
+/* The reasoning goes to the front of the turn, block by block as it came, each with its signature; a signature of a call goes
+ * to its call. */
 static bool put_back(const struct entry *e, struct chat_turn *turn, struct arena *arena)
 {
-    struct span text = { e->bytes + e->n_key, e->n_text }, signature = SPAN_NONE;
-    enum family family = e->family;
+    const struct span text = arena_copy(arena, (struct span){ e->bytes + e->n_key, e->n_text });
     struct chat_item **front = &turn->items;
+    size_t from = 0;
 
     drop_reasoning(turn);
+    if (!text.p)
+        return false;
     for (size_t i = 0; i < e->n_marks; i++) {
         const struct mark *m = &e->marks[i];
         const struct span opaque = arena_copy(arena, (struct span){ e->bytes + m->at, m->n });
-        struct chat_item *call = turn->items;
-        int n = 0;
+        struct chat_item block = { .opaque_raw = opaque, .family = m->family, .redacted = m->redacted };
 
         if (!opaque.p)
             return false;
-        if (m->call < 0 && m->redacted) {
-            if (!prepend(turn, arena, front, SPAN_NONE, opaque, m->family, true))
-                return false;
-            front = &(*front)->next;
-        } else if (m->call < 0) {
-            signature = opaque;
-            family = m->family;
+        if (m->call >= 0) {
+            sign_call(turn, m->call, opaque, m->family);
+            continue;
         }
-        while (call && m->call >= 0 && (call->kind != ITEM_CALL || n++ != m->call))
-            call = call->next;
-        if (call && m->call >= 0) {
-            call->opaque_raw = opaque;
-            call->family = m->family;
+        if (!m->redacted) {
+            block.text = span_first(span_skip(text, from), m->text_end - from);
+            from = m->text_end;
         }
+        if (!put(turn, arena, &front, &block))
+            return false;
     }
-    if (text.n == 0 && !signature.p)
+    if (from == text.n)
         return true;
-    text = arena_copy(arena, text);
-    return text.p && prepend(turn, arena, front, text, signature, family, false);
+    return put(turn, arena, &front, &(struct chat_item){ .text = span_skip(text, from), .family = e->family });
 }
 
 bool thinking_restore(struct thinking *t, struct span owner, struct chat *chat, struct arena *arena, int64_t now_ms)
