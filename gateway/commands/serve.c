@@ -90,6 +90,27 @@ static bool same_listeners(struct config *old, struct config *new)
     return same;
 }
 
+static bool same_admin(struct config *old, struct config *new)
+{
+    if (old->has_admin != new->has_admin || !old->has_admin)
+        return old->has_admin == new->has_admin;
+    return strcmp(old->admin.host, new->admin.host) == 0 && (new->admin.port == 0 || old->admin.port == new->admin.port);
+}
+
+/* The member of the config that has changed and that a reload cannot change; NULL: none. */
+static const char *fixed_member(struct config *old, struct config *new)
+{
+    if (!same_listeners(old, new))
+        return "listen";
+    if (old->workers != new->workers)
+        return "workers";
+    if (!same_admin(old, new))
+        return "admin";
+    if (strcmp(old->ledger_sqlite, new->ledger_sqlite) != 0 || old->durability_power != new->durability_power)
+        return "ledger";
+    return NULL;
+}
+
 static bool take_book(struct house *h, struct snapshot *s)
 {
     return ledger_use_book(h->gw.ledger, (struct span){ s->book_text, s->book_bytes }, s->book_digest) == LEDGER_OK;
@@ -113,16 +134,16 @@ static void on_hup(evutil_socket_t fd, short what, void *arg)
     struct house *h = arg;
     struct problems ps;
     struct snapshot *s;
+    const char *fixed;
 
     (void)fd;
     (void)what;
     problems_init(&ps);
     s = build(h, &ps);
     say_problems(&ps);
-    if (s && !same_listeners(h->gw.snapshot->config, s->config)) {
-        log_error("\"listen\" has changed: that takes a restart");
-    } else if (s && s->config->workers != h->gw.n_workers) {
-        log_error("\"workers\" has changed: that takes a restart");
+    fixed = s ? fixed_member(h->gw.snapshot->config, s->config) : NULL;
+    if (fixed) {
+        log_error("\"%s\" has changed: that takes a restart", fixed);
     } else if (s && take_book(h, s)) {
         publish(h, s);
         s = NULL;
