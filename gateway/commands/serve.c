@@ -19,7 +19,7 @@
 #include "gateway/commands/cli.h"
 #include "gateway/commands/commands.h"
 #include "gateway/request/tags.h"
-#include "gateway/request/thinking.h"
+#include "gateway/request/memory.h"
 #include "gateway/server/admin.h"
 #include "gateway/server/worker.h"
 
@@ -341,11 +341,11 @@ static bool start(struct house *h, struct problems *ps)
     h->gw.budgets = budgets_new();
     h->gw.health = health_new();
     h->gw.tags = tags_new();
-    h->gw.thinking = thinking_new(THINKING_BYTES_MAX);
+    h->gw.memory = memory_new(MEMORY_BYTES_MAX);
     h->gw.offload = offload_new();
     h->parts.keyring = provider_keyring_new();
     h->parts.health = h->gw.health;
-    if (!h->base || !h->gw.keys || !h->gw.budgets || !h->gw.health || !h->gw.tags || !h->gw.thinking || !h->gw.offload || !h->parts.keyring)
+    if (!h->base || !h->gw.keys || !h->gw.budgets || !h->gw.health || !h->gw.tags || !h->gw.memory || !h->gw.offload || !h->parts.keyring)
         abort();
     if (!claim_ledger(h, ps))
         return false;
@@ -378,7 +378,7 @@ static void free_house(struct house *h)
     provider_keyring_free(h->parts.keyring);
     health_free(h->gw.health);
     tags_free(h->gw.tags);
-    thinking_free(h->gw.thinking);
+    memory_free(h->gw.memory);
     offload_free(h->gw.offload);
     keys_free(h->gw.keys);
     budgets_free(h->gw.budgets);

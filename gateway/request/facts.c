@@ -1,7 +1,7 @@
 /* facts.c - fills struct features; decides nothing. Soft scores are policies/features.c's. */
 #include "gateway/request/facts.h"
 
-#include "gateway/request/thinking.h"
+#include "gateway/request/memory.h"
 #include "gateway/server/worker.h"
 #include "policies/json_schema.h"
 #include "gateway/request/tags.h"
@@ -313,6 +313,6 @@ bool facts_read_body(struct request *r)
     if (!note_schemas(r))
         return false;
     f->model = route_behind(r, f->model);
-    return thinking_restore(r->worker->gw->thinking, span_str(r->key.id), &r->chat, &r->arena, r->at_ms) ||
+    return memory_restore_thinking(r->worker->gw->memory, span_str(r->key.id), &r->chat, &r->arena, r->at_ms) ||
            fault_set(&r->fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory.");
 }
