@@ -82,11 +82,11 @@ static size_t tags_to_keep(struct request *r, struct feature_tag kept[REQUEST_TA
     return n;
 }
 
-/* Rows outlive the caller's connection: tags and session are copied. */
+/* Rows outlive the caller's connection: tags and session are copied. `explain` has no worker and writes no row. */
 static void keep_tags(struct request *r)
 {
     struct feature_tag kept[REQUEST_TAGS_MAX];
-    const size_t n = tags_to_keep(r, kept);
+    const size_t n = r->worker ? tags_to_keep(r, kept) : 0;
     struct buf json;
 
     if (n == 0)
