@@ -1,6 +1,9 @@
-/* log.c - formats a line of at most 2 KiB and writes it once. Control characters in it become '?'. */
+/* log.c - formats a line of at most 2 KiB and writes it once, or drops it: nobody waits for who reads the log. Control
+ * characters in it become '?'. */
 #include "base/log.h"
 
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -11,12 +14,18 @@
 
 static _Atomic int least_level = LOG_INFO;
 
+/* One line at a time, so that what poll said of the pipe is still so for the write. */
+static struct {
+    pthread_mutex_t lock;
+    unsigned long dropped;         /* lines, since the last that went out */
+} out = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
 void log_set_level(enum log_level least)
 {
     atomic_store(&least_level, (int)least);
 }
 
-static size_t put_time(char *out, size_t room)
+static size_t put_time(char *to, size_t room)
 {
     const int64_t now = clock_wall_ms();
     const time_t secs = (time_t)(now / 1000);
@@ -24,9 +33,34 @@ static size_t put_time(char *out, size_t room)
     size_t n;
 
     gmtime_r(&secs, &tm);
-    n = strftime(out, room, "%Y-%m-%dT%H:%M:%S", &tm);
-    n += (size_t)snprintf(out + n, room - n, ".%03dZ ", (int)(now % 1000));
+    n = strftime(to, room, "%Y-%m-%dT%H:%M:%S", &tm);
+    n += (size_t)snprintf(to + n, room - n, ".%03dZ ", (int)(now % 1000));
     return n;
+}
+
+/* A pipe that says POLLOUT takes PIPE_BUF bytes, more than a line. False: it is full, or a terminal is stopped. */
+static bool takes_a_line(void)
+{
+    struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+    return poll(&p, 1, 0) != 0;    /* broken: write says so */
+}
+
+static void put_line(const char *line, size_t n)
+{
+    char note[96];
+
+    pthread_mutex_lock(&out.lock);
+    if (out.dropped && takes_a_line()) {
+        size_t m = put_time(note, sizeof note);
+
+        m += (size_t)snprintf(note + m, sizeof note - m, "warn: %lu lines are missing here: nobody read them\n", out.dropped);
+        if (write(STDERR_FILENO, note, m) >= 0)
+            out.dropped = 0;
+    }
+    if (!takes_a_line() || write(STDERR_FILENO, line, n) < 0)
+        out.dropped++;
+    pthread_mutex_unlock(&out.lock);
 }
 
 void log_line(enum log_level level, const char *fmt, ...)
@@ -53,6 +87,5 @@ void log_line(enum log_level level, const char *fmt, ...)
         n = end;
     }
     line[n++] = '\n';
-    if (write(STDERR_FILENO, line, n) < 0)
-        return;    /* nowhere left to say it */
+    put_line(line, n);
 }

@@ -1,7 +1,9 @@
-/* log.h - one line an event on stderr: "2026-11-24T17:30:00.123Z warn: text". The only mutable global of the house.
+/* log.h - one line an event on stderr: "2026-11-24T17:30:00.123Z warn: text". The only mutable globals of the house.
  *
  * A line never holds a prompt, an answer, a key or a query string. Control characters in it become '?', so that text
- * from outside cannot forge a line; it is cut at 2 KiB. Thread-safe: a line is one write(2). */
+ * from outside cannot forge a line; it is cut at 2 KiB. Thread-safe: a line is one write(2).
+ * A reader of the log that has stopped stops nobody: lines that its pipe has no room for are dropped, and counted in the
+ * log once it reads again. */
 #ifndef TOLLGATE_BASE_LOG_H
 #define TOLLGATE_BASE_LOG_H
 

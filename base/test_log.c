@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -78,6 +79,34 @@ static void lines_below_the_level_are_not_written(void **state)
     log_set_level(LOG_INFO);
 }
 
+static void a_pipe_that_nobody_reads_stops_no_thread_and_later_says_how_many_lines_are_missing(void **state)
+{
+    char text[1000], read_back[32768] = "";
+    int ends[2], saved = dup(STDERR_FILENO);
+    ssize_t n;
+
+    (void)state;
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    assert_true(saved >= 0);
+    assert_int_equal(pipe(ends), 0);
+    assert_true(fcntl(ends[1], F_SETPIPE_SZ, 16384) >= 0);
+    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    for (int i = 0; i < 100; i++)
+        log_line(LOG_INFO, "%s", text);
+    n = read(ends[0], read_back, sizeof read_back);
+    log_line(LOG_INFO, "after");
+    dup2(saved, STDERR_FILENO);
+    assert_true(n > 0 && n < 100 * 1000);
+    n = read(ends[0], read_back, sizeof read_back - 1);
+    read_back[n > 0 ? n : 0] = '\0';
+    close(saved);
+    close(ends[0]);
+    close(ends[1]);
+    assert_non_null(strstr(read_back, " lines are missing here: nobody read them\n"));
+    assert_non_null(strstr(read_back, "info: after\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -85,6 +114,7 @@ int main(void)
         cmocka_unit_test(text_from_outside_cannot_forge_a_line),
         cmocka_unit_test(a_long_text_is_cut),
         cmocka_unit_test(lines_below_the_level_are_not_written),
+        cmocka_unit_test(a_pipe_that_nobody_reads_stops_no_thread_and_later_says_how_many_lines_are_missing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

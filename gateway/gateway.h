@@ -17,7 +17,7 @@
 
 struct request;
 struct tags;
-struct thinking;
+struct memory;
 
 struct gateway {
     struct ledger *ledger;
@@ -26,7 +26,7 @@ struct gateway {
     struct budgets *budgets;
     struct health *health;
     struct tags *tags;
-    struct thinking *thinking;
+    struct memory *memory;
     struct offload *offload;             /* helper threads for long work */
     struct worker *workers;
     int n_workers;

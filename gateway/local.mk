@@ -24,7 +24,7 @@ libgateway_a_SOURCES = \
 	gateway/request/pages.c gateway/request/pages.h \
 	gateway/request/reply.c gateway/request/reply.h \
 	gateway/request/request.c gateway/request/request.h \
-	gateway/request/thinking.c gateway/request/thinking.h \
+	gateway/request/memory.c gateway/request/memory.h \
 	gateway/request/tags.c gateway/request/tags.h \
 	gateway/upstream/attempt.c gateway/upstream/attempt.h \
 	gateway/server/devca.c gateway/server/devca.h \
@@ -60,7 +60,7 @@ tollgate_SOURCES = gateway/main.c
 tollgate_CFLAGS = $(AM_CFLAGS)
 tollgate_LDADD = $(GATEWAY_LIBS)
 
-GATEWAY_TESTS = gateway/request/test_endpoint gateway/request/test_tags gateway/request/test_thinking \
+GATEWAY_TESTS = gateway/request/test_endpoint gateway/request/test_tags gateway/request/test_memory \
 	gateway/server/test_offload
 check_PROGRAMS += $(GATEWAY_TESTS)
 TESTS += $(GATEWAY_TESTS)
@@ -72,9 +72,9 @@ gateway_request_test_tags_LDADD = $(GATEWAY_TEST_LIBS)
 gateway_request_test_endpoint_SOURCES = gateway/request/test_endpoint.c
 gateway_request_test_endpoint_CFLAGS = $(GATEWAY_TEST_CFLAGS)
 gateway_request_test_endpoint_LDADD = $(GATEWAY_TEST_LIBS)
-gateway_request_test_thinking_SOURCES = gateway/request/test_thinking.c
-gateway_request_test_thinking_CFLAGS = $(GATEWAY_TEST_CFLAGS)
-gateway_request_test_thinking_LDADD = $(GATEWAY_TEST_LIBS)
+gateway_request_test_memory_SOURCES = gateway/request/test_memory.c
+gateway_request_test_memory_CFLAGS = $(GATEWAY_TEST_CFLAGS)
+gateway_request_test_memory_LDADD = $(GATEWAY_TEST_LIBS)
 gateway_server_test_offload_SOURCES = gateway/server/test_offload.c
 gateway_server_test_offload_CFLAGS = $(GATEWAY_TEST_CFLAGS)
 gateway_server_test_offload_LDADD = $(GATEWAY_TEST_LIBS)

@@ -19,7 +19,7 @@
 #include "gateway/commands/cli.h"
 #include "gateway/commands/commands.h"
 #include "gateway/request/tags.h"
-#include "gateway/request/thinking.h"
+#include "gateway/request/memory.h"
 #include "gateway/server/admin.h"
 #include "gateway/server/worker.h"
 
@@ -90,6 +90,27 @@ static bool same_listeners(struct config *old, struct config *new)
     return same;
 }
 
+static bool same_admin(struct config *old, struct config *new)
+{
+    if (old->has_admin != new->has_admin || !old->has_admin)
+        return old->has_admin == new->has_admin;
+    return strcmp(old->admin.host, new->admin.host) == 0 && (new->admin.port == 0 || old->admin.port == new->admin.port);
+}
+
+/* The member of the config that has changed and that a reload cannot change; NULL: none. */
+static const char *fixed_member(struct config *old, struct config *new)
+{
+    if (!same_listeners(old, new))
+        return "listen";
+    if (old->workers != new->workers)
+        return "workers";
+    if (!same_admin(old, new))
+        return "admin";
+    if (strcmp(old->ledger_sqlite, new->ledger_sqlite) != 0 || old->durability_power != new->durability_power)
+        return "ledger";
+    return NULL;
+}
+
 static bool take_book(struct house *h, struct snapshot *s)
 {
     return ledger_use_book(h->gw.ledger, (struct span){ s->book_text, s->book_bytes }, s->book_digest) == LEDGER_OK;
@@ -113,16 +134,16 @@ static void on_hup(evutil_socket_t fd, short what, void *arg)
     struct house *h = arg;
     struct problems ps;
     struct snapshot *s;
+    const char *fixed;
 
     (void)fd;
     (void)what;
     problems_init(&ps);
     s = build(h, &ps);
     say_problems(&ps);
-    if (s && !same_listeners(h->gw.snapshot->config, s->config)) {
-        log_error("\"listen\" has changed: that takes a restart");
-    } else if (s && s->config->workers != h->gw.n_workers) {
-        log_error("\"workers\" has changed: that takes a restart");
+    fixed = s ? fixed_member(h->gw.snapshot->config, s->config) : NULL;
+    if (fixed) {
+        log_error("\"%s\" has changed: that takes a restart", fixed);
     } else if (s && take_book(h, s)) {
         publish(h, s);
         s = NULL;
@@ -320,11 +341,11 @@ static bool start(struct house *h, struct problems *ps)
     h->gw.budgets = budgets_new();
     h->gw.health = health_new();
     h->gw.tags = tags_new();
-    h->gw.thinking = thinking_new(THINKING_BYTES_MAX);
+    h->gw.memory = memory_new(MEMORY_BYTES_MAX);
     h->gw.offload = offload_new();
     h->parts.keyring = provider_keyring_new();
     h->parts.health = h->gw.health;
-    if (!h->base || !h->gw.keys || !h->gw.budgets || !h->gw.health || !h->gw.tags || !h->gw.thinking || !h->gw.offload || !h->parts.keyring)
+    if (!h->base || !h->gw.keys || !h->gw.budgets || !h->gw.health || !h->gw.tags || !h->gw.memory || !h->gw.offload || !h->parts.keyring)
         abort();
     if (!claim_ledger(h, ps))
         return false;
@@ -357,7 +378,7 @@ static void free_house(struct house *h)
     provider_keyring_free(h->parts.keyring);
     health_free(h->gw.health);
     tags_free(h->gw.tags);
-    thinking_free(h->gw.thinking);
+    memory_free(h->gw.memory);
     offload_free(h->gw.offload);
     keys_free(h->gw.keys);
     budgets_free(h->gw.budgets);

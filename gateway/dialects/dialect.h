@@ -22,10 +22,18 @@
 /* Called with each piece of text of the conversation, escapes undone, for the features. `text` lives until it returns. */
 typedef void (*chat_on_text)(void *ctx, enum chat_role role, struct span text);
 
+/* Items of earlier answers that the gateway wrote to this caller (writer_items), for requests that say their id alone. */
+struct recall {
+    /* *json is the item, and lives as long as the request; SPAN_NONE: it is not known, or not any more. False: the fault is set. */
+    bool (*item)(void *ctx, struct span id, struct span *json);
+    void *ctx;
+};
+
 struct parse_spec {
     struct arena *arena;
     chat_on_text on_text;      /* may be NULL. Strings with escapes are cut at 64 KiB for it: features look at the beginning */
     void *ctx;
+    const struct recall *recall;    /* NULL: nothing is remembered, and an id stays an id */
     struct fault *fault;
 };
 
@@ -94,6 +102,9 @@ struct writer {
     struct buf *out;                   /* the caller's buffer: pieces that are ready to be sent */
 };
 
+/* `json` is a whole value; both live until it returns. */
+typedef void (*writer_on_item)(void *ctx, struct span id, struct span json);
+
 enum relay {
     RELAY_PASSED,                      /* appended to out */
     RELAY_HELD,                        /* the terminal event: appended to terminal; it goes out after the ledger has the row */
@@ -140,6 +151,9 @@ struct dialect {
     /* All has come and was accepted. Streamed: closing events but the terminal one go to w->out, that one to `terminal`
      * (empty where the dialect has none). Whole: the document goes to w->out. `d` has finish, usage, stop. */
     bool (*writer_end)(struct writer *w, const struct draft *d, struct buf *terminal);
+    /* After writer_end: what a later request may refer to by the id that it has in this answer, an item at a time, as recall.item
+     * gives it back. NULL: there is no such thing in this dialect. */
+    void (*writer_items)(const struct writer *w, writer_on_item on_item, void *ctx);
 
     /* Faults. The status may be the dialect's own for it (Responses: budget 400; Anthropic: overload 529). */
     int (*fault_status)(const struct fault *f);

@@ -262,7 +262,7 @@ bool openai_writer_piece(struct writer *base, const struct piece *p)
     struct openai_writer *w = (struct openai_writer *)base;
 
     if (p->kind == PIECE_SIGNATURE || p->kind == PIECE_REDACTED || (p->kind == PIECE_REASONING && !w->reasoning))
-        return true;    /* no place for them here; request/thinking.h remembers */
+        return true;    /* no place for them here; request/memory.h remembers */
     if (p->choice == 0 && p->call >= 0 && p->call < DRAFT_CALLS_MAX) {
         w->called[p->call] = true;
         w->argued[p->call] |= p->kind == PIECE_ARGUMENTS || p->custom;

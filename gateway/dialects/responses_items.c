@@ -352,7 +352,7 @@ static bool join_texts(struct responses_reading *p, const char *field, struct sp
 }
 
 /* An open model's own reasoning (`content`) goes before a summary of it. An item that carries nothing is none: the gateway
- * then puts back what it has kept for the call behind it (thinking.h). */
+ * then puts back what it has kept for the call behind it (memory.h). */
 static bool read_reasoning_item(struct responses_reading *p, const struct span m[I_MEMBERS])
 {
     struct span text = SPAN_NONE, opaque = SPAN_NONE;
@@ -382,7 +382,7 @@ static bool read_reasoning_item(struct responses_reading *p, const struct span m
 }
 
 /* A pointer into what OpenAI has stored. Clients that believe themselves stored (the AI SDK does) point to our reasoning too:
- * what led to a call comes back with the call (thinking.h), and the rest nobody needs. */
+ * what led to a call comes back with the call (memory.h), and the rest nobody needs. */
 static bool read_reference(struct responses_reading *p, struct span item)
 {
     struct place at = { 0 };

@@ -222,7 +222,7 @@ static void deepseek_gets_its_reasoning_back_with_every_tool_call(void **state)
                   "{\"model\":\"u\",\"messages\":[{\"role\":\"assistant\",\"content\":\"x\"}]}");
 }
 
-/* What the gateway remembered (request/thinking.h) is put into the form; the body itself does not have it. */
+/* What the gateway remembered (request/memory.h) is put into the form; the body itself does not have it. */
 static void reasoning_that_was_remembered_goes_into_its_own_turn(void **state)
 {
     const struct quirks q = quirks_of("deepseek");

@@ -86,7 +86,7 @@ static void every_kind_of_item_is_read(void **state)
 }
 
 /* Reasoning, text and calls of one answer are one turn, as the dialects with turns say them, and its results another
- * (decolua/9router#2400: reasoning lost on the way; thinking.h finds a turn by its first call). */
+ * (decolua/9router#2400: reasoning lost on the way; memory.h finds a turn by its first call). */
 static void an_answer_of_several_items_is_one_turn(void **state)
 {
     struct read r;

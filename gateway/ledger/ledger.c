@@ -861,6 +861,15 @@ static bool try_again(struct ledger *l)
     return clock_mono_ms() >= deadline;
 }
 
+static bool in_place(struct ledger *l)
+{
+    if (store_in_place(l->store))
+        return true;
+    set_health(l, false, store_error(l->store));
+    l->next_try_ms = clock_mono_ms() + RETRY_FIRST_MS;
+    return false;
+}
+
 static void *writer_main(void *arg)
 {
     struct ledger *l = arg;
@@ -886,6 +895,7 @@ static void *writer_main(void *arg)
             ask_for_checkpoint(l);
         } else {
             end = stop;
+            well = in_place(l);    /* commits look for themselves */
         }
         tick(l);
     }

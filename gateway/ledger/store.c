@@ -64,6 +64,7 @@ struct store {
     struct buf text;               /* JSON being written: extras, bound */
     int64_t data_version;
     int wal_pages;
+    bool gone;                     /* our file is no longer at its path */
 };
 
 #define JSON_CAP 16384             /* a service tier is at most 512 bytes (ledger.c), numbers are short */
@@ -136,7 +137,7 @@ void store_close(struct store *s)
 
 const char *store_error(struct store *s)
 {
-    return sqlite3_errmsg(s->db);
+    return s->gone ? "the ledger's file was removed or replaced; put it back, or restart tollgate" : sqlite3_errmsg(s->db);
 }
 
 int store_wal_pages(const struct store *s)
@@ -172,9 +173,18 @@ static enum store_rc run(struct store *s, enum statement which)
     return rc_of(rc);
 }
 
+/* SQLite writes on into a file that has no name any more, and all of it would be lost with the process. One stat(2). */
+bool store_in_place(struct store *s)
+{
+    int moved = 0;
+
+    s->gone = sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved;
+    return !s->gone;
+}
+
 enum store_rc store_begin(struct store *s)
 {
-    return run(s, BEGIN);
+    return store_in_place(s) ? run(s, BEGIN) : STORE_DISK;
 }
 
 void store_rollback(struct store *s)
@@ -198,7 +208,7 @@ enum store_rc store_commit(struct store *s)
 enum store_rc store_probe(struct store *s, int64_t now_ms)
 {
     sqlite3_bind_int64(s->st[PROBE], 1, now_ms);
-    return run(s, PROBE);
+    return store_in_place(s) ? run(s, PROBE) : STORE_DISK;
 }
 
 bool store_changed(struct store *s)

@@ -43,6 +43,8 @@ enum store_rc store_commit(struct store *s);        /* rollups first, in the sam
 void store_rollback(struct store *s);
 const char *store_error(struct store *s);           /* of the last failure */
 
+/* Is the file still the one at its path? While it is not, nothing is written: store_begin and store_probe fail. */
+bool store_in_place(struct store *s);
 /* Writes a row that tells nothing, to learn whether the disk is well again. */
 enum store_rc store_probe(struct store *s, int64_t now_ms);
 

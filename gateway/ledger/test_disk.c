@@ -131,6 +131,35 @@ static void it_recovers_also_when_nothing_waits(void **state)
     fixture_close(f);
 }
 
+static void while_the_file_is_not_at_its_path_nothing_is_accepted(void **state)
+{
+    struct fixture *f = *state;
+    struct sample running, s;
+    struct ledger_stats st;
+    char away[320];
+
+    fixture_open(f);
+    sample_init(f, &running, 1);
+    assert_int_equal(sample_open(f, &running, 1), LEDGER_OK);
+    fixture_wait(f, 1);
+    snprintf(away, sizeof away, "%s.away", f->path);
+    assert_int_equal(rename(f->path, away), 0);
+    wait_for_health(f, false);         /* also when nobody calls */
+    ledger_stats(f->l, &st);
+    assert_non_null(strstr(st.error, "removed or replaced"));
+    sample_init(f, &s, 2);
+    assert_int_equal(sample_open(f, &s, 2), LEDGER_DOWN);
+    budget_release(f->budgets, &s.hold);
+    assert_int_equal(sample_settle(f, &running, 3), LEDGER_OK);
+    wait_for_failures(f, 1);
+    assert_int_equal(f->n_back, 1);
+    assert_int_equal(rename(away, f->path), 0);
+    fixture_wait(f, 2);
+    assert_int_equal(f->back_rc[1], LEDGER_OK);
+    wait_for_health(f, true);
+    fixture_close(f);
+}
+
 static void an_attempt_made_although_its_open_failed_is_recorded(void **state)
 {
     struct fixture *f = *state;
@@ -272,6 +301,7 @@ int main(void)
         T(a_full_disk_refuses_opens_keeps_settlements_and_recovers),
         T(only_with_durability_power_a_ticket_waits_for_a_sync),
         T(it_recovers_also_when_nothing_waits),
+        T(while_the_file_is_not_at_its_path_nothing_is_accepted),
         T(an_attempt_made_although_its_open_failed_is_recorded),
         T(a_settlement_that_was_to_be_written_with_its_failing_open_is_recorded),
         T(closing_while_the_disk_fails_ends_in_time_and_the_next_start_charges_the_bound),

@@ -24,6 +24,19 @@ static struct span from_query(struct span query)
     return SPAN_NONE;
 }
 
+/* The key that a header brings; SPAN_NONE: this header is no place for one. */
+static struct span from_header(const struct http1_header *h)
+{
+    const struct span places[] = { SPAN_LIT("x-api-key"), SPAN_LIT("x-goog-api-key"), SPAN_LIT("api-key") };
+
+    if (span_eq_nocase(h->name, SPAN_LIT("authorization")))
+        return bearer(h->value);
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+        if (span_eq_nocase(h->name, places[i]))
+            return h->value;
+    return SPAN_NONE;
+}
+
 static bool no_key(struct request *r, const char *words)
 {
     return fault_set(&r->fault, 401, "invalid_request_error", "invalid_api_key", NULL, "%s", words);
@@ -37,21 +50,19 @@ bool auth_check_key(struct request *r)
                           "or is it a provider's own key?",
         [KEY_REVOKED] = "This API key has been revoked.",
     };
-    const struct span places[] = {
-        bearer(http1_get(r->head, "authorization")), http1_get(r->head, "x-api-key"), http1_get(r->head, "x-goog-api-key"),
-        http1_get(r->head, "api-key"), from_query(r->head->query),
-    };
     struct span key = SPAN_NONE;
     enum key_rc rc;
 
     if (r->snapshot->config->auth_none)
         return true;
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        if (places[i].n == 0)    /* Claude Code leaves x-api-key empty where it means a token */
+    for (size_t i = 0; i <= r->head->n_headers; i++) {
+        const struct span one = i < r->head->n_headers ? from_header(&r->head->headers[i]) : from_query(r->head->query);
+
+        if (one.n == 0)    /* Claude Code leaves x-api-key empty where it means a token */
             continue;
-        if (key.p && !span_eq(key, places[i]))
+        if (key.p && !span_eq(key, one))
             return no_key(r, "Two different API keys came with this request: send one, in one place.");
-        key = places[i];
+        key = one;
     }
     if (!key.p)
         return no_key(r, "You didn't provide an API key. Send it as a header: Authorization: Bearer tg_... (x-api-key and "

@@ -1,7 +1,7 @@
 /* facts.c - fills struct features; decides nothing. Soft scores are policies/features.c's. */
 #include "gateway/request/facts.h"
 
-#include "gateway/request/thinking.h"
+#include "gateway/request/memory.h"
 #include "gateway/server/worker.h"
 #include "policies/json_schema.h"
 #include "gateway/request/tags.h"
@@ -82,11 +82,11 @@ static size_t tags_to_keep(struct request *r, struct feature_tag kept[REQUEST_TA
     return n;
 }
 
-/* Rows outlive the caller's connection: tags and session are copied. */
+/* Rows outlive the caller's connection: tags and session are copied. `explain` has no worker and writes no row. */
 static void keep_tags(struct request *r)
 {
     struct feature_tag kept[REQUEST_TAGS_MAX];
-    const size_t n = tags_to_keep(r, kept);
+    const size_t n = r->worker ? tags_to_keep(r, kept) : 0;
     struct buf json;
 
     if (n == 0)
@@ -313,6 +313,6 @@ bool facts_read_body(struct request *r)
     if (!note_schemas(r))
         return false;
     f->model = route_behind(r, f->model);
-    return thinking_restore(r->worker->gw->thinking, span_str(r->key.id), &r->chat, &r->arena, r->at_ms) ||
+    return memory_restore_thinking(r->worker->gw->memory, span_str(r->key.id), &r->chat, &r->arena, r->at_ms) ||
            fault_set(&r->fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory.");
 }

@@ -29,7 +29,7 @@
 #include "gateway/request/facts.h"
 #include "gateway/request/pages.h"
 #include "gateway/request/reply.h"
-#include "gateway/request/thinking.h"
+#include "gateway/request/memory.h"
 #include "gateway/server/worker.h"
 
 #define BODY_AT_ONCE 16384
@@ -422,7 +422,7 @@ static void do_accept(struct request *r)
 {
     r->step = STEP_REPLY;
     r->wake_ms = INT64_MAX;
-    thinking_keep(r->worker->gw->thinking, span_str(r->key.id), &r->attempt.draft, r->attempt.to.family, r->at_ms);
+    memory_keep_thinking(r->worker->gw->memory, span_str(r->key.id), &r->attempt.draft, r->attempt.to.family, r->at_ms);
     reply_accept(r);
 }
 

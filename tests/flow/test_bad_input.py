@@ -277,6 +277,17 @@ class BadKeys(Shared):
         for name in ("x-api-key", "api-key"):
             self.assertEqual(self.h.chat(model="none", key=False, headers={name: self.h.key}).status, 404)
 
+    def test_two_different_keys_are_a_401_also_in_two_headers_of_one_name(self):
+        other = json.loads(self.h.run("keys", "create", "--team", "other", "--name", "two", "--format", "json")[1])["key"]
+        for name, before in (("authorization", "Bearer "), ("x-api-key", "")):
+            for second, status in ((other, b" 401 "), (self.h.key, b" 200 ")):
+                s = self.h.raw()
+                s.sendall(("GET /v1/models HTTP/1.1\r\nhost: a\r\nconnection: close\r\n%s: %s%s\r\n%s: %s%s\r\n\r\n" % (
+                    name, before, self.h.key, name, before, second)).encode())
+                head = s.recv(4096)
+                s.close()
+                self.assertIn(status, head.split(b"\r\n")[0], name)
+
     def test_health_probes_need_no_key_and_models_do(self):
         for path in ("/healthz", "/readyz", "/"):
             self.assertEqual(self.h.request("GET", path, key=False).status, 200)

@@ -379,6 +379,13 @@ class Explain(Shared):
             self.assertEqual((code, out), (1, ""), header)
             self.assertIn("Invalid header '%s'" % header.split(":")[0], err)
 
+    def test_every_header_that_serve_takes_is_taken(self):
+        headers = ("x-tollgate-tag: dept=legal", "x-tollgate-session: s", "x-tollgate-max-cost-usd: 1",
+                   "x-tollgate-deadline-ms: 5000", "x-tollgate-strict: true", "x-tollgate-route: hard")
+        data, text = self.explain("Hi", *(word for h in headers for word in ("--header", h)))
+        self.assertEqual(data["features"]["tags"], {"dept": "legal"})
+        self.assertEqual(data["plan"]["route"], "hard")
+
     def test_a_plan_of_which_nothing_can_be_tried_says_so(self):
         data, text = self.explain("Hi", "--header", "x-tollgate-max-cost-usd: 0.000000001")
         self.assertEqual(data["plan"]["worst"]["attempts"], 0)

@@ -84,10 +84,12 @@ class Reload(unittest.TestCase):
             h.write("tollgate.json", h.config)
             self.assertTrue(h.reload())
             self.assertEqual(h.chat("x" * 1000).status, 413)
-            for change in ({"workers": 3}, {"listen": h.config["listen"] * 2}):
+            for change in ({"workers": 3}, {"listen": h.config["listen"] * 2}, {"admin": {"address": "127.0.0.2:0"}},
+                           {"ledger": {"sqlite": "another.db"}},
+                           {"ledger": {"sqlite": "tollgate.db", "durability": "power"}}):
                 h.write("tollgate.json", dict(h.config, **change))
-                self.assertFalse(h.reload())
-                self.assertTrue(h.server.said("takes a restart"))
+                self.assertFalse(h.reload(), change)
+                self.assertTrue(h.server.said('"%s" has changed: that takes a restart' % list(change)[0]))
             h.write("tollgate.json", json.dumps(h.config)[:-1])
             self.assertFalse(h.reload())
             h.write("tollgate.json", dict(h.config, providers={}))

@@ -77,6 +77,7 @@ export class House {
     };
     for (const [name, p] of Object.entries(config.providers)) for (const t of TWINS) config.providers[t + name] = p;
     for (const [name, data] of [['tollgate.json', config], ['prices.json', book()], ['policy.json', policy]]) fs.writeFileSync(this.file(name), JSON.stringify(data, null, 1));
+    this.strictKey = JSON.parse(await this.run('keys', 'create', '--team', 'strict', '--name', 'sdk', '--strict', '--format', 'json')).key;
     this.server = spawn(this.binary, ['serve', '--config', this.file('tollgate.json')], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.ended = new Promise((done) => this.server.on('exit', (code, signal) => { this.dead = true; done(code ?? signal); }));
     await new Promise((done, failed) => {

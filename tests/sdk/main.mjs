@@ -3,7 +3,7 @@ import { webcrypto } from 'node:crypto';
 
 import { House, upstreams } from './house.mjs';
 import { group, runAll } from './harness.mjs';
-import { matrix } from './matrix.mjs';
+import { matrix, strictly } from './matrix.mjs';
 import { agents } from './cases/agents.mjs';
 import { badInput } from './cases/bad_input.mjs';
 import { basics } from './cases/basics.mjs';
@@ -12,6 +12,7 @@ import { features } from './cases/features.mjs';
 import { frameworks } from './cases/frameworks.mjs';
 import { insideUrls } from './cases/inside_urls.mjs';
 import { loops } from './cases/loops.mjs';
+import { streams } from './cases/streams.mjs';
 
 const argv = process.argv.slice(2), has = (f) => argv.includes(f), value = (f) => (has(f) ? argv[argv.indexOf(f) + 1] : undefined);
 const direct = has('--direct'), house = new House(process.env.SDK_HOUSE);
@@ -22,7 +23,8 @@ globalThis.AI_SDK_LOG_WARNINGS = false;
 console.warn = () => {};                        // Anthropic's SDK advises against the older models here
 await house.start();
 matrix(group, house, direct, features);
-if (!direct) for (const define of [basics, loops, agents, frameworks, errors, badInput, insideUrls]) define(group, house);
+if (!direct) strictly(group, house, features);
+if (!direct) for (const define of [basics, loops, agents, frameworks, errors, streams, badInput, insideUrls]) define(group, house);
 const began = Date.now(), failed = await runAll({ only, list: has('--list'), verbose: has('--verbose') || (typeof only === 'string'), dead: () => house.dead });
 const trouble = await house.stop();
 if (trouble) console.log(`not ok - the house stops well\n${trouble}`);

@@ -139,6 +139,20 @@ export function matrix(group, house, direct, features) {
   });
 }
 
+// With a strict key every warning is a refusal that names what would have been left out or changed.
+export function strictly(group, house, features) {
+  group('strict', (add) => {
+    for (const f of features) for (const caller of f.callers ?? Object.keys(callers)) for (const key of f.targets ?? Object.keys(targets)) {
+      const target = targets[key], model = target[f.model ?? 'plain'], k = { caller, target, model, mode: 'plain', stream: false, same: caller === target.dialect };
+      if (f.skip?.(k) || f.refused?.(k) || !f.warns?.(k)?.length) continue;
+      add(`${f.name}/${caller}-${key}`, async (ctx) => {
+        const r = await ask({ house: { url: house.url, key: house.strictKey } }, caller, { model: `${target.provider}/${model}`, ...f.ask(ctx, k) }, { headers: f.headers?.(k) });
+        checkRefused(ctx, k, r, f.warns(k)[0], ctx.last);
+      });
+    }
+  });
+}
+
 async function askThrough(ctx, house, f, k) {
   const t = { house }, s = sceneNamed(f.scene ?? 'hello', 0, k.target.upstream);
   const a = { model: `${k.target.provider}/${k.model}`, ...f.ask(ctx, k) };

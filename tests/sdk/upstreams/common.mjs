@@ -167,6 +167,7 @@ export function send(call, status, headers, body) {
 // A stream of events, each a string with its framing, under the scene's mischief:
 //   tcp: write that many bytes at a time (an odd number cuts characters of UTF-8)   every: ms between events
 //   cut: close after that many events   reset: the same with a RST   stall: fall silent after that many, for ever
+//   gate: after that many wait until call.open() is called
 export async function stream(call, headers, events, scene = {}) {
   const { res } = call;
   const turn = () => new Promise((done) => setImmediate(done));
@@ -182,6 +183,7 @@ export async function stream(call, headers, events, scene = {}) {
     if (n === scene.cut) { call.done = true; res.socket.end(); return; }
     if (n === scene.reset) { call.done = true; res.socket.resetAndDestroy(); return; }
     if (n === scene.stall) return;
+    if (n === scene.gate) await new Promise((open) => { call.open = open; res.once('close', open); });
     n++;
     const bytes = Buffer.from(event);
     if (scene.tcp) {

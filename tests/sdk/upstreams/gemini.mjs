@@ -257,6 +257,7 @@ export const gemini = () => new Upstream('google', {
     if (!streaming) return send(call, 200, {}, whole(scene, b, model, key));
     let out = chunks(scene, b, model, key).map((d) => `data: ${d}\r\n\r\n`);
     if (scene.error) out = [...out.slice(0, Math.min(scene.error.after, 2)), `data: ${JSON.stringify(errorBody(errorOf(scene.error.kind)))}\r\n\r\n`];
-    return stream(call, {}, out, scene.cut || scene.reset || scene.stall ? { ...scene, ...Object.fromEntries(['cut', 'reset', 'stall'].filter((k) => scene[k]).map((k) => [k, 2])) } : scene);
+    // Its chunks are larger, so mischief comes earlier.
+    return stream(call, {}, out, { ...scene, ...Object.fromEntries(['cut', 'reset', 'stall', 'gate'].filter((k) => scene[k]).map((k) => [k, 2])) });
   },
 });

@@ -8,7 +8,7 @@
 //   usage     disjoint counts: fresh, read, write5m, write1h, out (visible), reasoning
 //   piece     characters of text in one event (5); args: characters of arguments in one event (3)
 //   error     { kind, after, headers }: an error instead of an answer, or behind `after` events of a stream
-//   tcp, every, cut, reset, stall, first (ms before the head): common.mjs
+//   tcp, every, cut, reset, stall, gate: common.mjs
 
 export const MODEL_WORDS = 'The quick brown fox jumps over the lazy dog. ';
 export const UNICODE = 'Grüße 🌍 — 日本語 👩‍🚀 "quoted" \\ back\nnew line\ttab é ﬁ 𝔘 end';
@@ -26,6 +26,7 @@ const scenes = {
   tools: { parts: [{ text: 'Let me look.' }, lookup, { call: 'weather', args: '{"city":"Łódź"}' }, { call: 'now', args: '{}' }] },
   toolempty: { parts: [{ call: 'now', args: '{}' }] },
   toolodd: { parts: [{ call: 'weather', args: ODD_ARGS }], args: 1, tcp: 5 },
+  toolone: { parts: [{ call: 'weather', args: ODD_ARGS }], args: 1, tcp: 1 },
   toolnamed: { parts: [{ call: 'now', args: '{}' }] },
   badargs: { parts: [{ call: 'weather', args: '{"city":' }] },
   think: { parts: [{ reasoning: 'First I weigh it. Then I decide.' }, { text: 'Forty-two.' }], usage: { out: 5, reasoning: 30 } },
@@ -77,6 +78,7 @@ const scenes = {
   reset: { parts: [{ text: 'This begins well and then' }], reset: 4 },
   stall: { parts: [{ text: 'This begins well and then' }], stall: 4 },
   slow: { parts: [{ text: 'Slow but sure.' }], every: 15 },
+  gated: { parts: [{ text: MODEL_WORDS.repeat(3) }], gate: 7 },
   dawdle: { parts: [{ text: MODEL_WORDS.repeat(40) }], every: 20 },
 };
 

@@ -1,4 +1,4 @@
-/* test_thinking.c - what led to a tool call comes back with its id, to its owner, for a while, within a bound. */
+/* test_memory.c - what led to a tool call comes back with its id, to its owner, for a while, within a bound. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,11 +7,11 @@
 
 #include <stdio.h>
 
-#include "gateway/request/thinking.h"
+#include "gateway/request/memory.h"
 
 #define MINE SPAN_LIT("key_mine")
 
-static void keep(struct thinking *t, const char *id, const char *text, int64_t now_ms)
+static void keep(struct memory *t, const char *id, const char *text, int64_t now_ms)
 {
     struct draft d;
 
@@ -21,7 +21,7 @@ static void keep(struct thinking *t, const char *id, const char *text, int64_t n
     assert_true(draft_call(&d, 0, 0, span_str(id), SPAN_LIT("get"), false));
     assert_true(draft_signature(&d, 0, -1, SPAN_LIT("sig"), FAMILY_ANTHROPIC, false));
     assert_true(draft_signature(&d, 0, 0, SPAN_LIT("thought"), FAMILY_GEMINI, false));
-    thinking_keep(t, MINE, &d, FAMILY_ANTHROPIC, now_ms);
+    memory_keep_thinking(t, MINE, &d, FAMILY_ANTHROPIC, now_ms);
     draft_free(&d);
 }
 
@@ -31,14 +31,14 @@ struct history {
     struct chat_turn *turn;
 };
 
-static void ask(struct history *a, struct thinking *t, struct span owner, const char *id, int64_t now_ms)
+static void ask(struct history *a, struct memory *t, struct span owner, const char *id, int64_t now_ms)
 {
     arena_init(&a->arena, 1u << 22);
     chat_init(&a->chat, DIALECT_CHAT, SPAN_LIT("{}"));
     a->turn = chat_add_turn(&a->chat, &a->arena, ROLE_ASSISTANT);
     chat_add_item(&a->chat, a->turn, &a->arena, ITEM_TEXT)->text = SPAN_LIT("let me see");
     chat_add_item(&a->chat, a->turn, &a->arena, ITEM_CALL)->call = (struct chat_call){ .id = span_str(id) };
-    assert_true(thinking_restore(t, owner, &a->chat, &a->arena, now_ms));
+    assert_true(memory_restore_thinking(t, owner, &a->chat, &a->arena, now_ms));
 }
 
 static bool restored(const struct history *a)
@@ -48,7 +48,7 @@ static bool restored(const struct history *a)
 
 static void reasoning_and_signatures_come_back_in_their_places(void **state)
 {
-    struct thinking *t = thinking_new(1u << 20);
+    struct memory *t = memory_new(1u << 20);
     struct history a;
 
     (void)state;
@@ -62,12 +62,12 @@ static void reasoning_and_signatures_come_back_in_their_places(void **state)
     assert_true(span_is(a.turn->items->next->next->opaque_raw, "thought"));
     assert_int_equal(a.turn->items->next->next->family, FAMILY_GEMINI);
     arena_free(&a.arena);
-    thinking_free(t);
+    memory_free(t);
 }
 
 static void each_block_of_reasoning_comes_back_with_its_own_signature(void **state)
 {
-    struct thinking *t = thinking_new(1u << 20);
+    struct memory *t = memory_new(1u << 20);
     const struct chat_item *i;
     struct history a;
     struct draft d;
@@ -79,7 +79,7 @@ static void each_block_of_reasoning_comes_back_with_its_own_signature(void **sta
     assert_true(draft_signature(&d, 0, -1, SPAN_LIT("hidden"), FAMILY_ANTHROPIC, true));
     assert_true(draft_text(&d, 0, PIECE_REASONING, SPAN_LIT("two")) && draft_signature(&d, 0, -1, SPAN_LIT("s2"), FAMILY_ANTHROPIC, false));
     assert_true(draft_text(&d, 0, PIECE_REASONING, SPAN_LIT("rest")) && draft_call(&d, 0, 0, SPAN_LIT("call_1"), SPAN_LIT("get"), false));
-    thinking_keep(t, MINE, &d, FAMILY_ANTHROPIC, 1000);
+    memory_keep_thinking(t, MINE, &d, FAMILY_ANTHROPIC, 1000);
     draft_free(&d);
     ask(&a, t, MINE, "call_1", 2000);
     i = a.turn->items;
@@ -92,12 +92,12 @@ static void each_block_of_reasoning_comes_back_with_its_own_signature(void **sta
     assert_true(span_is(i->text, "rest") && !i->opaque_raw.p);
     assert_int_equal(i->next->kind, ITEM_TEXT);
     arena_free(&a.arena);
-    thinking_free(t);
+    memory_free(t);
 }
 
 static void nobody_else_gets_it(void **state)
 {
-    struct thinking *t = thinking_new(1u << 20);
+    struct memory *t = memory_new(1u << 20);
     struct history a;
 
     (void)state;
@@ -108,25 +108,25 @@ static void nobody_else_gets_it(void **state)
     ask(&a, t, MINE, "call_2", 2000);
     assert_false(restored(&a));
     arena_free(&a.arena);
-    thinking_free(t);
+    memory_free(t);
 }
 
 static void it_expires(void **state)
 {
-    struct thinking *t = thinking_new(1u << 20);
+    struct memory *t = memory_new(1u << 20);
     struct history a;
 
     (void)state;
     keep(t, "call_1", "because", 1000);
-    ask(&a, t, MINE, "call_1", 1000 + THINKING_LIFE_MS + 1);
+    ask(&a, t, MINE, "call_1", 1000 + MEMORY_LIFE_MS + 1);
     assert_false(restored(&a));
     arena_free(&a.arena);
-    thinking_free(t);
+    memory_free(t);
 }
 
 static void the_oldest_goes_when_the_room_is_full(void **state)
 {
-    struct thinking *t = thinking_new(20000);
+    struct memory *t = memory_new(20000);
     struct history a;
     char id[16];
 
@@ -141,12 +141,12 @@ static void the_oldest_goes_when_the_room_is_full(void **state)
     ask(&a, t, MINE, "call_0", 2000);
     assert_false(restored(&a));
     arena_free(&a.arena);
-    thinking_free(t);
+    memory_free(t);
 }
 
 static void what_the_caller_brought_is_left_alone(void **state)
 {
-    struct thinking *t = thinking_new(1u << 20);
+    struct memory *t = memory_new(1u << 20);
     struct chat_item *own;
     struct history a;
 
@@ -159,15 +159,15 @@ static void what_the_caller_brought_is_left_alone(void **state)
     own->text = SPAN_LIT("mine");
     own->opaque_raw = SPAN_LIT("signed");
     chat_add_item(&a.chat, a.turn, &a.arena, ITEM_CALL)->call = (struct chat_call){ .id = SPAN_LIT("call_1") };
-    assert_true(thinking_restore(t, MINE, &a.chat, &a.arena, 2000));
+    assert_true(memory_restore_thinking(t, MINE, &a.chat, &a.arena, 2000));
     assert_ptr_equal(a.turn->items, own);
     arena_free(&a.arena);
-    thinking_free(t);
+    memory_free(t);
 }
 
 static void a_text_that_came_back_without_its_signature_is_replaced_by_the_whole(void **state)
 {
-    struct thinking *t = thinking_new(1u << 20);
+    struct memory *t = memory_new(1u << 20);
     struct history a;
 
     (void)state;
@@ -177,12 +177,12 @@ static void a_text_that_came_back_without_its_signature_is_replaced_by_the_whole
     a.turn = chat_add_turn(&a.chat, &a.arena, ROLE_ASSISTANT);
     chat_add_item(&a.chat, a.turn, &a.arena, ITEM_REASONING)->text = SPAN_LIT("beca");
     chat_add_item(&a.chat, a.turn, &a.arena, ITEM_CALL)->call = (struct chat_call){ .id = SPAN_LIT("call_1") };
-    assert_true(thinking_restore(t, MINE, &a.chat, &a.arena, 2000));
+    assert_true(memory_restore_thinking(t, MINE, &a.chat, &a.arena, 2000));
     assert_true(span_is(a.turn->items->text, "because") && span_is(a.turn->items->opaque_raw, "sig"));
     assert_int_equal(a.turn->items->next->kind, ITEM_CALL);
     assert_null(a.turn->items->next->next);
     arena_free(&a.arena);
-    thinking_free(t);
+    memory_free(t);
 }
 
 int main(void)
