@@ -76,7 +76,7 @@ static bool scans(struct attempt *a, struct span json)
 /* Where a body gathers: an error's beside the pieces, an answer that passes among them. */
 static struct buf *body_of(struct attempt *a, int status)
 {
-    return status < 300 && a->same ? &a->pieces : &a->whole;
+    return status < 300 && a->relays ? &a->pieces : &a->whole;
 }
 
 /* A whole body has come: an answer, or an error. */
@@ -92,7 +92,7 @@ static enum transport read_whole(struct attempt *a, int status)
     }
     if (!ok || !a->wire->read_whole(&a->draft, body, &a->to))
         return a->draft.failed ? TRANSPORT_LOCAL : TRANSPORT_MALFORMED;
-    if (!a->same)
+    if (!a->relays)
         buf_free(b);    /* the writer has it now */
     return TRANSPORT_OK;
 }
@@ -164,7 +164,7 @@ void attempt_read(struct attempt *a, struct jscan *scan)
 {
     a->scan = scan;
     a->arrived = read_whole(a, a->outcome.status);
-    if (a->same || a->arrived != TRANSPORT_OK)
+    if (a->relays || a->arrived != TRANSPORT_OK)
         return;
     a->closed_well = attempt_close(a);
     a->closed = true;
@@ -209,7 +209,7 @@ static bool on_event(void *ctx, const struct sse_event *e)
     }
     if (!scans(a, e->data) || !a->wire->read_event(&a->draft, e->name, e->data, &a->to))
         return false;
-    return a->draft.has_error || !a->same || relay(a, e);
+    return a->draft.has_error || !a->relays || relay(a, e);
 }
 
 static void stop(struct attempt *a, struct fetch_call *call, enum transport why)
@@ -360,6 +360,13 @@ static bool write_request(struct attempt *a)
     return a->spec.n_body > 0 && a->spec.body[0].p;
 }
 
+/* Mistral's content is a list where it thinks, and its cached tokens have a name of their own: no client of OpenAI's dialect
+ * reads either, so such answers are written anew. */
+static bool says_otherwise(const struct attempt *a)
+{
+    return a->wire->id == DIALECT_CHAT && a->to.quirks->reasoning_field == REASONING_BLOCKS;
+}
+
 /* Answers of another dialect are written by the caller's own. No memory: then it cannot be called. */
 static void make_writer(struct attempt *a, const struct attempt_spec *s)
 {
@@ -381,17 +388,18 @@ void attempt_begin(struct attempt *a, const struct attempt_spec *s)
     a->wire = attempt_target(s->target, s->model, s->chat, &a->to);
     a->to.output_cap = s->max_tokens;
     a->same = a->wire->id == s->chat->dialect;
+    a->relays = a->same && !says_otherwise(a);
     draft_init(&a->draft);
     a->draft.keep_text = s->keep_text;
     a->draft.keep_reasoning = s->chat->n_tools > 0;
-    a->draft.one_call = s->chat->parallel == TRI_NO && !a->same;
+    a->draft.one_call = s->chat->parallel == TRI_NO && !a->relays;
     sse_init(&a->sse, EVENT_BYTES_MAX);
     buf_init(&a->request, REQUEST_BYTES_MAX);
     buf_init(&a->whole, PIECES_BYTES_MAX);
     buf_init(&a->pieces, PIECES_BYTES_MAX);
     buf_init(&a->terminal, PIECES_BYTES_MAX);
     a->spec.method = FETCH_POST;
-    if (!a->same)
+    if (!a->relays)
         make_writer(a, s);
 }
 
@@ -402,7 +410,7 @@ void attempt_write(struct attempt *a)
 
 bool attempt_call(struct attempt *a)
 {
-    return a->written && (a->same || a->writer) &&
+    return a->written && (a->relays || a->writer) &&
            provider_add_lines(a->wire->id, a->chat->anthropic_version, a->chat->anthropic_beta, a->arena, &a->spec) && call(a);
 }
 
@@ -417,7 +425,7 @@ bool attempt_close(struct attempt *a)
 {
     if (a->closed)
         return a->closed_well;
-    if (!a->same)
+    if (!a->relays)
         return a->writer->dialect->writer_end(a->writer, &a->draft, &a->terminal);
     if (a->stream && a->wire->relay_end)
         return buf_add_str(&a->terminal, a->wire->relay_end(a->chat));

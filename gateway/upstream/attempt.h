@@ -45,6 +45,7 @@ struct attempt {
     const struct chat *chat;
     const struct dialect *wire;        /* what the provider is spoken to in */
     bool same;                         /* it is the caller's own: bytes pass */
+    bool relays;                       /* ... on the way back too */
     struct target to;
     struct arena *arena;
     bool strict;

@@ -20,7 +20,7 @@ export const rates = {
   'openai/text-embedding-3-small': ['0.02', '0', null], 'openai/gpt-3.5-turbo-instruct': ['1.5', '2', null],
   'anthropic/claude-opus-4-7': ['5', '25', '0.5', '6.25', '10'], 'anthropic/claude-sonnet-4-5': ['3', '15', '0.3', '3.75', '6'],
   'google/gemini-3.1-pro-preview': ['2', '12', '0.2'], 'google/gemini-2.5-flash': ['0.3', '2.5', '0.03'],
-  'deepseek/deepseek-v4-flash': ['0.14', '0.28', '0.0028'], 'mistral/mistral-large-2512': ['0.5', '1.5', '0.05'],
+  'deepseek/deepseek-v4-flash': ['0.14', '0.28', '0.0028'], 'mistral/mistral-large-2512': ['0.5', '1.5', '0.05'], 'mistral/mistral-small-2603': ['0.15', '0.6', '0.015'],
 };
 
 // Providers that are made to fail have names of their own, for a gateway remembers failures.

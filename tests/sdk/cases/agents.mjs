@@ -28,7 +28,7 @@ async function claude(ctx, house, key) {
   const messages = [{ role: 'user', content: [{ type: 'text', text: '<system-reminder>It is late.</system-reminder>' }, { type: 'text', text: ctx.say('agent', 'List the files'), cache_control: { type: 'ephemeral' } }] }];
   for (let n = 0; n < 3; n++) {
     const stream = client.beta.messages.stream({
-      model: `${t.provider}/${key === 'mistral' ? t.plain : t.thinks}`, max_tokens: 16000, betas, messages, tools: many, thinking: { type: 'adaptive' }, output_config: { effort: 'high' },
+      model: `${t.provider}/${t.thinks}`, max_tokens: 16000, betas, messages, tools: many, thinking: { type: 'adaptive' }, output_config: { effort: 'high' },
       system: [{ type: 'text', text: 'x-anthropic-billing-header: cc_version=2.1.197; cch=abcde;' }, { type: 'text', text: 'You are Claude Code.', cache_control: { type: 'ephemeral' } }, { type: 'text', text: LAW, cache_control: { type: 'ephemeral' } }],
       metadata: { user_id: JSON.stringify({ device_id: 'd', account_uuid: '', session_id: ctx.id }) },
     });
@@ -77,7 +77,7 @@ const codexBody = (ctx, model, input, tools) => ({ model, instructions: LAW, inp
 const opening = (scene, ctx) => [{ type: 'message', role: 'developer', content: [{ type: 'input_text', text: '<permissions>all</permissions>' }] }, { type: 'message', role: 'user', content: [{ type: 'input_text', text: '<environment_context><cwd>/srv</cwd></environment_context>' }] }, { type: 'message', role: 'user', content: [{ type: 'input_text', text: ctx.say(scene) }] }];
 
 async function codex(ctx, house, key) {
-  const t = targets[key], input = opening('agent', ctx), model = `${t.provider}/${key === 'mistral' ? t.plain : t.thinks}`;
+  const t = targets[key], input = opening('agent', ctx), model = `${t.provider}/${t.thinks}`;
   for (let n = 0; n < 3; n++) {
     const items = await codexRound(house, { ...codexBody(ctx, model, input, functions), parallel_tool_calls: true }, ctx), s = scene('agent', n, t.upstream);
     const call = upstreams[t.upstream].of(ctx.id).at(-1);
@@ -93,7 +93,7 @@ async function codex(ctx, house, key) {
 
 // A free text tool, called and answered.
 async function patching(ctx, house, key) {
-  const t = targets[key], input = opening('custom', ctx), model = `${t.provider}/${key === 'mistral' ? t.plain : t.thinks}`, body = (i) => codexBody(ctx, model, i, [...functions, patch]);
+  const t = targets[key], input = opening('custom', ctx), model = `${t.provider}/${t.thinks}`, body = (i) => codexBody(ctx, model, i, [...functions, patch]);
   const items = await codexRound(house, body(input), ctx), made = items.find((i) => i.type === 'custom_tool_call');
   assert.equal(made?.input, '*** Begin Patch\n+"é" \\n\n*** End Patch', `the patch: ${JSON.stringify(items)}`);
   assert.equal(made.name, 'apply_patch');

@@ -125,7 +125,7 @@ const list = [
     see: (s, k, call) => assert.match(call.raw.replace(/\\+"/g, '"'), /"id": ?9007199254740993,/, 'a big integer went through a double') },
 
   // ---- thinking ----
-  { name: 'effort-high', model: 'thinks', scene: 'think', ask: say('think', { effort: 'high', thoughts: true, max: 8192 }), targets: targetsBut('mistral'),
+  { name: 'effort-high', model: 'thinks', scene: 'think', ask: say('think', { effort: 'high', thoughts: true, max: 8192 }),
     expect: () => ({}), see: (s, k) => seeEffort(s, k, 'high'),
     check: (r, k) => { if (k.target.key === 'chat') return; if (k.caller === 'chat' && k.same) return; if (k.caller === 'chat') { assert.equal(r.reasoning, '', 'thoughts that nobody asked for'); return; } assert.equal(r.reasoning, 'First I weigh it. Then I decide.'); } },
   { name: 'effort-low', model: 'thinks', scene: 'hello', ask: say('hello', { effort: 'low' }), targets: targetsBut('mistral', 'responses'), see: (s, k) => seeEffort(s, k, 'low') },

@@ -60,7 +60,7 @@ export function loops(group, house) {
   group('loops', (add) => {
     for (const caller of CALLERS) for (const key of Object.keys(targets)) for (const stream of [false, true]) {
       const target = targets[key], mode = stream ? 'stream' : 'plain';
-      add(`thinking/${caller}-${key}/${mode}`, async (ctx) => { const seens = await loop(ctx, house, caller, 'loop', () => ({ target, model: key === 'mistral' ? target.plain : target.thinks }), { stream }); checkReturned(target, seens[2], caller); });
+      add(`thinking/${caller}-${key}/${mode}`, async (ctx) => { const seens = await loop(ctx, house, caller, 'loop', () => ({ target, model: target.thinks }), { stream }); checkReturned(target, seens[2], caller); });
       add(`talking/${caller}-${key}/${mode}`, async (ctx) => {
         const turns = await loop(ctx, house, caller, 'plainloop', () => ({ target, model: target.plain }), { stream, calm: true, rounds: 2 });
         assert.deepEqual(of(turns[1], 'call').map((i) => i.call.name), ['weather', 'now']);
@@ -70,6 +70,6 @@ export function loops(group, house) {
     for (const caller of ['messages', 'gemini']) for (const stream of [false, true])
       add(`budget/${caller}-anthropic/${stream ? 'stream' : 'plain'}`, async (ctx) => { const seens = await loop(ctx, house, caller, 'loop', () => ({ target: targets.anthropic, model: 'claude-sonnet-4-5' }), { stream, budget: 2048 }); checkReturned(targets.anthropic, seens[2], caller); });
     for (const caller of CALLERS) for (const [i, keys] of MIXED.entries())
-      add(`handed-on/${caller}/${keys.join('-')}`, (ctx) => loop(ctx, house, caller, 'loop', (n) => ({ target: targets[keys[n]], model: keys[n] === 'mistral' ? targets.mistral.plain : targets[keys[n]].thinks }), { stream: i % 2 === 1 }));
+      add(`handed-on/${caller}/${keys.join('-')}`, (ctx) => loop(ctx, house, caller, 'loop', (n) => ({ target: targets[keys[n]], model: targets[keys[n]].thinks }), { stream: i % 2 === 1 }));
   });
 }

@@ -35,6 +35,7 @@ const bad = (message) => new Refusal(400, message, { code: '3230', type: 'invali
 
 function check(b) {
   body(b, '');
+  if (b.reasoning_effort && b.model !== 'mistral-small-2603') throw bad('reasoning_effort is not supported by this model');
   let open = new Set(), last = null;
   for (const m of b.messages) {
     if (m.role === 'tool') { if (!open.delete(m.tool_call_id)) throw bad('Unexpected tool call id in tool results'); last = m; continue; }
@@ -62,7 +63,7 @@ export const mistral = () => new Upstream('mistral', {
     // Its thoughts are blocks of an array; they are left out of what was said.
     const plain = { ...c.body, messages: c.body.messages.map((m) => (m.role === 'assistant' && Array.isArray(m.content) ? { ...m, content: m.content.filter((p) => p.type === 'text') } : m)) };
     c.seen = chat.seen(plain);
-    return chat.answer(c, { ids: (p, i, key) => token('mistral', key, i).slice(0, 9), usage: usageOf, errorOf, shape, model: c.body.model, usageOnLast: true, wholeCalls: true, headers: () => ({ 'x-ratelimit-limit-req-minute': '60' }),
+    return chat.answer(c, { ids: (p, i, key) => token('mistral', key, i).slice(0, 9), usage: usageOf, errorOf, shape, model: c.body.model, usageOnLast: true, wholeCalls: true, blocks: c.body.reasoning_effort === 'high', headers: () => ({ 'x-ratelimit-limit-req-minute': '60' }),
       finish: (f) => (f === 'window' ? 'model_length' : chat.finishOf(f)) });
   },
 });

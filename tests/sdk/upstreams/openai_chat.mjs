@@ -205,14 +205,18 @@ const logprobsOf = (list) => ({ content: list.map(([t, p, top]) => ({ token: t, 
 const citeOf = (c) => ({ type: 'url_citation', url_citation: { url: c.url, title: c.title, start_index: c.from, end_index: c.to } });
 export const callId = (call, index, key) => `call_${token('call', key, call.call, call.args, index)}`;
 
-// `style`: how a compatible host says it: { reasoning: 'reasoning_content', ids, finish(finish) }.
+// Mistral's way with thoughts: `content` becomes an array.
+const block = (thought) => ({ type: 'thinking', thinking: [{ type: 'text', text: thought }] });
+
+// `style`: how a compatible host says it: { reasoning: 'reasoning_content', blocks, ids, finish(finish) }.
 export function whole(scene, b, id, style = {}) {
   const choices = scene.choices.slice(0, b.n ?? 1).map((c, index) => {
     const of = (k) => c.parts.filter((p) => p[k] !== undefined);
     const calls = c.parts.filter((p) => p.call || p.custom).map((p, i) => (p.custom ? { id: callId({ call: p.custom, args: p.input }, i, id), type: 'custom', custom: { name: p.custom, input: p.input } } : { id: (style.ids ?? callId)(p, i, id), type: 'function', function: { name: p.call, arguments: p.args } }));
     const said = of('text').map((p) => p.text).join('');
     const message = { role: 'assistant', content: said || (calls.length || of('refusal').length ? null : ''), refusal: of('refusal')[0]?.refusal ?? null, annotations: of('cite').map((p) => citeOf(p.cite)) };
-    if (style.reasoning && of('reasoning').length) message[style.reasoning] = of('reasoning').map((p) => p.reasoning).join('');
+    if (style.blocks && of('reasoning').length) message.content = [block(of('reasoning').map((p) => p.reasoning).join('')), ...(said ? [{ type: 'text', text: said }] : [])];
+    else if (style.reasoning && of('reasoning').length) message[style.reasoning] = of('reasoning').map((p) => p.reasoning).join('');
     if (calls.length) message.tool_calls = calls;
     return { index, message, logprobs: scene.logprobs && b.logprobs ? logprobsOf(scene.logprobs) : null, finish_reason: (style.finish ?? finishOf)(c.finish) };
   });
@@ -226,7 +230,8 @@ function deltas(c, index, scene, b, id, style) {
 
   delta({ role: 'assistant', content: c.parts[0]?.call ? null : '', refusal: null });
   for (const p of c.parts) {
-    if (p.reasoning && style.reasoning) for (const t of pieces(p.reasoning, scene.piece ?? 5)) delta({ [style.reasoning]: t, content: null });
+    if (p.reasoning && style.blocks) for (const t of pieces(p.reasoning, scene.piece ?? 5)) delta({ content: [block(t)] });
+    else if (p.reasoning && style.reasoning) for (const t of pieces(p.reasoning, scene.piece ?? 5)) delta({ [style.reasoning]: t, content: null });
     if (p.text && scene.logprobs && b.logprobs) for (const l of scene.logprobs) delta({ content: l[0] }, { logprobs: logprobsOf([l]) });
     else if (p.text) for (const t of pieces(p.text, scene.piece ?? 5)) delta({ content: t });
     if (p.refusal) for (const t of pieces(p.refusal, scene.piece ?? 5)) delta({ refusal: t });
