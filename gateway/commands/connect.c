@@ -113,6 +113,7 @@ static void print_ai_sdk(const struct place *p)
     printf("export ANTHROPIC_BASE_URL=%s/v1\nexport ANTHROPIC_API_KEY=$TOLLGATE_KEY\n"
            "export GOOGLE_GENERATIVE_AI_API_KEY=$TOLLGATE_KEY\n"
            "# openai(\"auto\") speaks Responses, openai.chat(\"auto\") Chat Completions; anthropic(\"auto\");\n"
+           "# chats that rest for more than a day: openai(\"auto\") with providerOptions: { openai: { store: false } }\n"
            "# createGoogleGenerativeAI({ baseURL: \"%s/v1beta\" })(\"auto\")\n", p->url, p->url);
 }
 

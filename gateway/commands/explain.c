@@ -161,7 +161,7 @@ static int explain(struct explain *e, const struct snapshot *s, struct span body
     f->n_headers = e->head.n_headers;
     f->tags = r->tags;
     f->n_tags = r->n_tags;
-    if (!scan(body, &r->fault) || !facts_parse(e->dialect, &r->arena, &r->chat, f, &r->fault)) {
+    if (!scan(body, &r->fault) || !facts_parse(e->dialect, &r->arena, NULL, &r->chat, f, &r->fault)) {
         fprintf(stderr, "tollgate explain: %s: %s\n", e->request_path, r->fault.message);
     } else {
         plan_explain(s->policy, f, &(struct view){ s->view, s->n_models }, e->at_ms, e->format, &out);

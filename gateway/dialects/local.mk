@@ -77,12 +77,13 @@ libdialects_a_SOURCES += \
 	gateway/dialects/responses_body.c \
 	gateway/dialects/responses_items.c \
 	gateway/dialects/responses_object.c \
+	gateway/dialects/responses_own.c \
 	gateway/dialects/responses_reply.c \
 	gateway/dialects/responses_request.c \
 	gateway/dialects/responses_tools.c
 
 RESPONSES_TESTS = gateway/dialects/test_responses_request gateway/dialects/test_responses_body \
-	gateway/dialects/test_responses_answer gateway/dialects/test_responses_reply
+	gateway/dialects/test_responses_answer gateway/dialects/test_responses_own gateway/dialects/test_responses_reply
 check_PROGRAMS += $(RESPONSES_TESTS)
 TESTS += $(RESPONSES_TESTS)
 gateway_dialects_test_responses_request_SOURCES = gateway/dialects/test_responses_request.c gateway/dialects/test_responses.h
@@ -94,6 +95,9 @@ gateway_dialects_test_responses_body_LDADD = $(DIALECT_TEST_LIBS)
 gateway_dialects_test_responses_answer_SOURCES = gateway/dialects/test_responses_answer.c gateway/dialects/test_responses.h
 gateway_dialects_test_responses_answer_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_responses_answer_LDADD = $(DIALECT_TEST_LIBS)
+gateway_dialects_test_responses_own_SOURCES = gateway/dialects/test_responses_own.c gateway/dialects/test_responses.h
+gateway_dialects_test_responses_own_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_responses_own_LDADD = $(DIALECT_TEST_LIBS)
 gateway_dialects_test_responses_reply_SOURCES = gateway/dialects/test_responses_reply.c gateway/dialects/test_responses.h
 gateway_dialects_test_responses_reply_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_responses_reply_LDADD = $(DIALECT_TEST_LIBS)

@@ -16,6 +16,7 @@ const struct dialect responses_dialect = {
     .writer_free = responses_writer_free,
     .writer_piece = responses_writer_piece,
     .writer_end = responses_writer_end,
+    .writer_items = responses_writer_items,
     .fault_status = responses_fault_status,
     .write_fault = responses_write_fault,
     .write_stream_fault = responses_write_stream_fault,

@@ -554,21 +554,25 @@ bool responses_write_request(const struct chat *c, const struct target *target, 
 
 /* ---- the same dialect on both sides ---- */
 
-/* Cuts out of the input what OpenAI would look for in vain, each with its comma. */
-static void drop_our_reasoning(struct edits *e, struct span input)
+/* Items that nobody but us has: themselves in the place of their ids, or cut out of the input with their comma. */
+static void swap_items(struct edits *e, const struct responses_swap *s, struct span input)
 {
     const char *kept_end = NULL, *from = NULL, *last_end = NULL;
 
-    if (span_find_span(input, SPAN_LIT("\"rs_")) == input.n)
-        return;
-    for (struct jiter it = jiter_begin(input); jiter_next(&it);) {
+    for (struct jiter it = jiter_begin(input); (s || from) && jiter_next(&it);) {
+        const bool mine = s && s->at.p == it.value.p;
+        const struct span put = mine ? s->put : SPAN_NONE;
+
         last_end = it.value.p + it.value.n;
-        if (jval_type(it.value) == JTYPE_OBJECT && responses_is_our_reasoning(it.value)) {
+        s = mine ? s->next : s;
+        if (mine && put.n == 0) {
             from = from ? from : it.value.p;
             continue;
         }
         if (from)
             edits_replace(e, (struct span){ from, (size_t)(it.value.p - from) }, SPAN_LIT(""));
+        if (mine)
+            edits_replace(e, it.value, put);
         from = NULL;
         kept_end = last_end;
     }
@@ -585,7 +589,8 @@ bool responses_pass_request(const struct chat *c, const struct target *target, s
     struct edits e = { .body = c->body, .arena = out->arena };
     bool ok;
 
-    drop_our_reasoning(&e, jval_get(c->body, "input"));
+    if (at->swaps)
+        swap_items(&e, at->swaps, jval_get(c->body, "input"));
     ok = edits_replace_string(&e, out->arena, at->model_at, target->model);
     if (ok && cap > 0 && cap != c->max_tokens) {
         if (at->max_output_at.p) {

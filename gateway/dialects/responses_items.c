@@ -351,9 +351,28 @@ static bool join_texts(struct responses_reading *p, const char *field, struct sp
     return n < 2 || out->p || reading_no_memory(&p->r);
 }
 
+/* Hosts of this dialect do not get it as it is. */
+static bool swap(struct responses_reading *p, struct span item, struct span put)
+{
+    struct responses_swap *s = ARENA_NEW(p->r.spec->arena, struct responses_swap);
+
+    if (!s)
+        return reading_no_memory(&p->r);
+    *s = (struct responses_swap){ .at = item, .put = put };
+    *(p->last_swap ? &p->last_swap->next : &p->places->swaps) = s;
+    p->last_swap = s;
+    return true;
+}
+
+static bool is_own_reasoning(struct span id)
+{
+    return span_starts(id, SPAN_LIT("rs_")) && responses_is_own_id(id);
+}
+
 /* An open model's own reasoning (`content`) goes before a summary of it. An item that carries nothing is none: the gateway
- * then puts back what it has kept for the call behind it (memory.h). */
-static bool read_reasoning_item(struct responses_reading *p, const struct span m[I_MEMBERS])
+ * then puts back what it has kept for the call behind it (memory.h). Reasoning that was written here, of another provider's
+ * model, has nothing encrypted: OpenAI would look for it in vain. */
+static bool read_reasoning_item(struct responses_reading *p, const struct span m[I_MEMBERS], struct span whole)
 {
     struct span text = SPAN_NONE, opaque = SPAN_NONE;
     struct place at = { 0 };
@@ -366,6 +385,8 @@ static bool read_reasoning_item(struct responses_reading *p, const struct span m
     if (jval_type(m[I_CONTENT]) == JTYPE_ARRAY && !join_texts(p, "content", m[I_CONTENT], &text))
         return false;
     if (text.n == 0 && jval_type(m[I_SUMMARY]) == JTYPE_ARRAY && !join_texts(p, "summary", m[I_SUMMARY], &text))
+        return false;
+    if (opaque.n == 0 && is_own_reasoning(jval_raw(m[I_ID])) && !swap(p, whole, SPAN_LIT("")))
         return false;
     if (text.n == 0 && opaque.n == 0)
         return true;
@@ -381,14 +402,37 @@ static bool read_reasoning_item(struct responses_reading *p, const struct span m
     return reading_name(&p->r, "id", m[I_ID], ID_BYTES_MAX, &item->id);
 }
 
-/* A pointer into what OpenAI has stored. Clients that believe themselves stored (the AI SDK does) point to our reasoning too:
- * what led to a call comes back with the call (memory.h), and the rest nobody needs. */
-static bool read_reference(struct responses_reading *p, struct span item)
+static bool read_item(struct responses_reading *p, struct span item);
+
+static bool gone(struct responses_reading *p, struct span id)
 {
+    char param[160];
+
+    snprintf(param, sizeof param, "%s.id", p->r.at);
+    return fault_bad(p->r.spec->fault, "item_not_found", param,
+                     "Item with id '%.*s' not found: it has expired, or was given to another key. Send the item itself in "
+                     "place of '%s'; with the AI SDK, set `store: false` in its options for openai.",
+                     SPAN_FMT(span_first(id, RESPONSES_ID_ROOM)), p->r.at);
+}
+
+/* A pointer to an item of an earlier answer. Clients that believe their answers stored send it (the AI SDK does). What we wrote
+ * ourselves from another dialect's answer is put in its place, whoever goes on: nobody else has it. Of reasoning, what led to a
+ * call comes back with the call (memory.h), and the rest nobody needs. Anything else OpenAI has stored. */
+static bool read_reference(struct responses_reading *p, struct span id, struct span item)
+{
+    const struct recall *recall = p->r.spec->recall;
+    struct span json;
     struct place at = { 0 };
 
-    if (responses_is_our_reasoning(item))
-        return true;
+    if (is_own_reasoning(id))
+        return swap(p, item, SPAN_LIT(""));
+    if (recall && responses_is_own_id(id)) {
+        if (!recall->item(recall->ctx, id, &json))
+            return false;
+        if (!json.p)
+            return gone(p, id);
+        return swap(p, item, json) && read_item(p, json);    /* what is remembered is no reference */
+    }
     at.turn = new_turn(p, ROLE_USER);
     p->history_elsewhere = true;
     p->r.chat->unbounded = true;
@@ -418,7 +462,7 @@ static bool read_item(struct responses_reading *p, struct span item)
     if (reading_is_null(m[I_TYPE])) {
         if (m[I_ROLE].p || m[I_CONTENT].p)
             return read_message(p, m);
-        return jval_type(m[I_ID]) == JTYPE_STRING ? read_reference(p, item)
+        return jval_type(m[I_ID]) == JTYPE_STRING ? read_reference(p, jval_raw(m[I_ID]), item)
                                                   : reading_want(&p->r, "type", "must name the kind of item, such as \"message\"");
     }
     if (jval_type(m[I_TYPE]) != JTYPE_STRING)
@@ -435,9 +479,9 @@ static bool read_item(struct responses_reading *p, struct span item)
     case 4:
         return read_result(p, m, true);
     case 5:
-        return read_reasoning_item(p, m);
+        return read_reasoning_item(p, m, item);
     case 6:
-        return read_reference(p, item);
+        return read_reference(p, jval_raw(m[I_ID]), item);
     default:
         return read_foreign(p, jval_raw(m[I_TYPE]), item);
     }
@@ -445,6 +489,7 @@ static bool read_item(struct responses_reading *p, struct span item)
 
 static bool read_list(struct responses_reading *p)
 {
+    const struct chat_turn *before = p->r.chat->last_turn;
     size_t i = 0;
 
     for (struct jiter it = jiter_begin(p->input); jiter_next(&it); i++) {
@@ -454,7 +499,8 @@ static bool read_list(struct responses_reading *p)
             return false;
         reading_leave(&p->r, back);
     }
-    return i > 0 || p->history_elsewhere || reading_want(&p->r, "input", "must hold at least one item");
+    return p->r.chat->last_turn != before || p->history_elsewhere ||
+           reading_want(&p->r, "input", i ? "must hold more than reasoning" : "must hold at least one item");
 }
 
 static bool read_string(struct responses_reading *p, enum chat_role role, struct span v)

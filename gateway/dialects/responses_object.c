@@ -17,7 +17,6 @@ _Static_assert(ECHO_USER + 1 == RESPONSES_ECHOES, "one place for each echo");
 /* The object goes out two times before an answer and once behind it: what is larger is not said again. */
 #define ECHO_BYTES_MAX 262144u
 
-#define OUR_TAIL_BYTES 26u     /* of a request id behind its prefix (row.h) */
 
 void responses_find_echo(struct responses_echo *echo, const struct chat *chat)
 {
@@ -106,24 +105,6 @@ static void write_usage(struct buf *b, const struct usage *u)
 struct span responses_id_tail(struct span request_id)
 {
     return span_starts(request_id, SPAN_LIT("req_")) ? span_skip(request_id, 4) : request_id;
-}
-
-/* "rs_", the tail of a request id, "_" and a number; OpenAI's own have hexadecimal digits alone behind the prefix. */
-bool responses_is_our_reasoning(struct span item)
-{
-    static const char *const names[] = { "type", "id", "encrypted_content" };
-    struct span m[3], id;
-    size_t tail;
-
-    jval_members(item, names, 3, m);
-    id = jval_raw(m[1]);
-    if (!span_starts(id, SPAN_LIT("rs_")) || jval_raw(m[2]).n)
-        return false;
-    if (m[0].p && !jraw_is(jval_raw(m[0]), "reasoning") && !jraw_is(jval_raw(m[0]), "item_reference"))
-        return false;
-    id = span_skip(id, 3);
-    tail = span_find(id, '_');
-    return tail == OUR_TAIL_BYTES && tail + 1 < id.n;
 }
 
 static void write_id(struct buf *b, struct span request_id)

@@ -7,15 +7,24 @@
 
 /* ---- reading a request (responses_request.c, responses_items.c, responses_tools.c) ---- */
 
-/* Of what pass_request changes: chat->places. */
+/* An item of the input that a host of this dialect would look for in vain: `put` takes its place, or nothing when it is empty. */
+struct responses_swap {
+    struct span at, put;
+    struct responses_swap *next;
+};
+
+/* Of what pass_request changes, and what the writer of the answer asks: chat->places. */
 struct responses_places {
     struct span model_at, max_output_at;    /* max_output_at: SPAN_NONE when absent */
+    struct responses_swap *swaps;           /* in the order of the input */
+    bool forget;                            /* store: false. Nothing of the answer is remembered */
 };
 
 struct responses_reading {
     struct reading r;
     struct responses_places *places;
     struct span input, instructions, tool_choice;
+    struct responses_swap *last_swap;
     bool history_elsewhere;    /* previous_response_id, conversation, prompt, item_reference: calls may be there too */
     bool offline_search;       /* the one tool of OpenAI's that others may leave out: responses_tools.c */
     bool foreign_item;         /* the chat has been marked for one: the first is enough */
@@ -48,11 +57,26 @@ struct writer *responses_writer_new(const struct reply_info *info, struct buf *o
 void responses_writer_free(struct writer *w);
 bool responses_writer_piece(struct writer *w, const struct piece *p);
 bool responses_writer_end(struct writer *w, const struct draft *d, struct buf *terminal);
+void responses_writer_items(const struct writer *w, writer_on_item on_item, void *ctx);
 
 int responses_fault_status(const struct fault *f);
 void responses_write_fault(const struct fault *f, struct span request_id, struct buf *out);
 void responses_write_stream_fault(const struct fault *f, struct span request_id, const struct chat *chat, bool begun,
                                   struct buf *out);
+
+/* ---- items of our own (responses_own.c) ---- */
+
+#define RESPONSES_ITEMS_MAX 4096             /* of one answer */
+#define RESPONSES_ID_ROOM 80
+#define RESPONSES_REMEMBERED_MAX (1u << 20)  /* bytes of one item */
+
+/* The id of item `n` of the answer to a request. */
+void responses_item_id(char out[RESPONSES_ID_ROOM], const char *prefix, struct span request_id, size_t n);
+/* Is this id (raw) one of those? */
+bool responses_is_own_id(struct span raw);
+/* Appends what of an item of an answer the history needs, as an input item without an id. False: nothing (reasoning comes back
+ * with the call behind it), or no memory. */
+bool responses_shorten_item(struct buf *b, struct span item);
 
 /* ---- the response object (responses_object.c) ---- */
 
@@ -79,9 +103,6 @@ struct responses_object {
 void responses_write_object(struct buf *b, const char *name, const struct responses_object *o);
 /* A request id without its prefix, for ids made of it. */
 struct span responses_id_tail(struct span request_id);
-/* Does an input item stand for reasoning that was written here, of another provider's model: an item with an id of ours and
- * nothing encrypted, or a reference to one? OpenAI would look for it in vain. */
-bool responses_is_our_reasoning(struct span item);
 
 /* A JSON value, verbatim but for the line ends between its tokens, which would end an event's line. */
 void responses_add_line(struct buf *b, struct span json);

@@ -11,7 +11,6 @@
 #include "base/jwrite.h"
 #include "gateway/dialects/responses_parts.h"
 
-#define ITEMS_MAX 4096             /* of one answer */
 #define NONE SIZE_MAX
 
 enum out_kind { OUT_MESSAGE, OUT_REASONING, OUT_CALL };
@@ -20,7 +19,7 @@ enum part_kind { PART_NONE, PART_TEXT, PART_REFUSAL };
 struct out_item {
     enum out_kind kind;
     bool done;
-    char id[80];
+    char id[RESPONSES_ID_ROOM];
     struct buf json;           /* when it is done: as the final response repeats it */
     struct buf text;           /* raw: of the open part, of the summary, of the arguments */
     /* MESSAGE */
@@ -99,7 +98,7 @@ static struct out_item *new_item(struct reply *r, enum out_kind kind, const char
 {
     struct out_item *t;
 
-    if (r->n_items == ITEMS_MAX)
+    if (r->n_items == RESPONSES_ITEMS_MAX)
         return NULL;
     if (r->n_items == r->room) {
         const size_t room = r->room ? 2 * r->room : 4;
@@ -112,7 +111,7 @@ static struct out_item *new_item(struct reply *r, enum out_kind kind, const char
     }
     t = &r->items[r->n_items];
     *t = (struct out_item){ .kind = kind };
-    snprintf(t->id, sizeof t->id, "%s_%.*s_%zu", prefix, SPAN_FMT(span_first(responses_id_tail(r->w.info.id), 48)), r->n_items);
+    responses_item_id(t->id, prefix, r->w.info.id, r->n_items);
     buf_init(&t->json, 2 * DRAFT_BYTES_MAX);
     buf_init(&t->text, DRAFT_BYTES_MAX);
     buf_init(&t->parts, 2 * DRAFT_BYTES_MAX);
@@ -705,4 +704,22 @@ bool responses_writer_end(struct writer *w, const struct draft *d, struct buf *t
     }
     buf_free(&output);
     return ok && buf_ok(w->out);
+}
+
+void responses_writer_items(const struct writer *w, writer_on_item on_item, void *ctx)
+{
+    const struct reply *r = (const struct reply *)w;
+    const struct responses_places *asked = r->w.info.chat->dialect == DIALECT_RESPONSES ? r->w.info.chat->places : NULL;
+
+    for (size_t i = 0; i < r->n_items && !(asked && asked->forget); i++) {
+        const struct span json = buf_span(&r->items[i].json);
+        struct buf item;
+
+        if (r->items[i].kind == OUT_REASONING || json.n > RESPONSES_REMEMBERED_MAX)
+            continue;
+        buf_init(&item, RESPONSES_REMEMBERED_MAX);
+        if (responses_shorten_item(&item, json))
+            on_item(ctx, span_str(r->items[i].id), buf_span(&item));
+        buf_free(&item);
+    }
 }

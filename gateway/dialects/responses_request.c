@@ -296,9 +296,11 @@ static bool read_background(struct responses_reading *p, const char *name, struc
     return reading_bool(&p->r, name, v, NULL) && (jval_type(v) != JTYPE_TRUE || foreign(p, name, FOREIGN_MEANS));
 }
 
-/* Nothing is stored by us: said only where the caller asks for it in so many words (`true` is also OpenAI's default). */
+/* No response is stored by us: said only where the caller asks for it in so many words (`true` is also OpenAI's default). Its
+ * items are remembered for a while, unless the caller wants nothing kept. */
 static bool read_store(struct responses_reading *p, const char *name, struct span v)
 {
+    p->places->forget = jval_type(v) == JTYPE_FALSE;
     return reading_bool(&p->r, name, v, NULL) && (jval_type(v) != JTYPE_TRUE || foreign(p, name, FOREIGN_TUNES));
 }
 

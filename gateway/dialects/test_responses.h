@@ -39,7 +39,7 @@ static inline void told(void *ctx, enum chat_role role, struct span text)
 }
 
 /* `body` must outlive *r. */
-static inline void read_as(struct read *r, const struct dialect *dialect, struct span body)
+static inline void read_with(struct read *r, const struct dialect *dialect, struct span body, const struct recall *recall)
 {
     assert_true(is_json(body));
     arena_init(&r->arena, 8u << 20);
@@ -47,8 +47,13 @@ static inline void read_as(struct read *r, const struct dialect *dialect, struct
     r->fault = (struct fault){ 0 };
     chat_init(&r->chat, dialect->id, body);
     r->ok = dialect->parse(&r->chat, &(struct parse_spec){ .arena = &r->arena, .on_text = told, .ctx = &r->texts,
-                                                           .fault = &r->fault });
+                                                           .recall = recall, .fault = &r->fault });
     assert_true(r->ok == (r->fault.status == 0));
+}
+
+static inline void read_as(struct read *r, const struct dialect *dialect, struct span body)
+{
+    read_with(r, dialect, body, NULL);
 }
 
 static inline void read_body(struct read *r, const char *body)

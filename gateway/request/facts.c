@@ -204,9 +204,10 @@ bool facts_fill(struct features *f, const struct chat *chat, struct arena *arena
     return true;
 }
 
-bool facts_parse(const struct dialect *dialect, struct arena *arena, struct chat *chat, struct features *f, struct fault *fault)
+bool facts_parse(const struct dialect *dialect, struct arena *arena, const struct recall *recall, struct chat *chat,
+                 struct features *f, struct fault *fault)
 {
-    const struct parse_spec spec = { .arena = arena, .on_text = on_text, .ctx = f, .fault = fault };
+    const struct parse_spec spec = { .arena = arena, .on_text = on_text, .ctx = f, .recall = recall, .fault = fault };
 
     return dialect->parse(chat, &spec) &&
            (facts_fill(f, chat, arena) ||
@@ -304,11 +305,21 @@ void facts_begin_body(struct request *r)
     f->n_tags = r->n_tags;
 }
 
+/* A body of ids alone may bring much: it is counted as if it had come. */
+static bool recall_item(void *ctx, struct span id, struct span *json)
+{
+    struct request *r = ctx;
+
+    return (memory_find_item(r->worker->gw->memory, span_str(r->key.id), id, &r->arena, r->at_ms, json) &&
+            request_count_bytes(r, json->n)) || request_no_memory(r);
+}
+
 bool facts_read_body(struct request *r)
 {
     struct features *f = &r->features;
+    const struct recall recall = { recall_item, r };
 
-    if (!facts_parse(r->dialect, &r->arena, &r->chat, f, &r->fault))
+    if (!facts_parse(r->dialect, &r->arena, &recall, &r->chat, f, &r->fault))
         return false;
     if (!note_schemas(r))
         return false;

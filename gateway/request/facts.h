@@ -13,7 +13,8 @@ bool facts_read_body(struct request *r);
 
 /* The parts of facts_read_body, for `explain`: the body of a chat that chat_init has begun, read into it and into the features;
  * and what follows from a chat alone. */
-bool facts_parse(const struct dialect *dialect, struct arena *arena, struct chat *chat, struct features *f, struct fault *fault);
+bool facts_parse(const struct dialect *dialect, struct arena *arena, const struct recall *recall, struct chat *chat,
+                 struct features *f, struct fault *fault);
 bool facts_fill(struct features *f, const struct chat *chat, struct arena *arena);
 /* Percent-encoding undone, into the arena. */
 struct span facts_decode(struct arena *a, struct span s);

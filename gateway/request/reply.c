@@ -2,6 +2,7 @@
 #include "gateway/request/reply.h"
 
 #include "base/clock.h"
+#include "gateway/request/memory.h"
 
 #define SLICE_BYTES 3900u        /* with its framing within libevent's chains of 4 KiB: larger ones are half empty */
 #define FIRST_HEAD_MS 10000      /* DESIGN section 4: a stream's head waits so long for a first byte that may pass */
@@ -227,6 +228,22 @@ static void accept_stream(struct request *r)
     buf_add_span(&r->out, buf_span(&r->attempt.terminal));
 }
 
+static void keep_item(void *ctx, struct span id, struct span json)
+{
+    struct request *r = ctx;
+
+    memory_keep_item(r->worker->gw->memory, span_str(r->key.id), id, json, r->at_ms);
+}
+
+/* Before the caller has the whole answer, whose next request may come at once. */
+static void keep_items(struct request *r)
+{
+    const struct writer *w = r->attempt.writer;
+
+    if (w && w->dialect->writer_items)
+        w->dialect->writer_items(w, keep_item, r);
+}
+
 void reply_accept(struct request *r)
 {
     r->accepted = true;
@@ -236,6 +253,7 @@ void reply_accept(struct request *r)
         no_memory(r);
         return;
     }
+    keep_items(r);
     if (r->chat.stream) {
         accept_stream(r);
     } else {

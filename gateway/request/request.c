@@ -229,7 +229,7 @@ static bool bad_json(struct request *r, const struct jscan *s)
                      jscan_error(s), jscan_at(s));
 }
 
-static bool count_bytes(struct request *r, size_t n)
+bool request_count_bytes(struct request *r, size_t n)
 {
     const int64_t most = (int64_t)r->snapshot->config->limits.bytes_in_flight;
     const int64_t now = atomic_fetch_add_explicit(&r->worker->gw->bytes_in_flight, (int64_t)n, memory_order_relaxed);
@@ -243,7 +243,7 @@ static bool take_body(struct request *r, struct span piece, bool last)
 {
     struct jscan *s = r->scan;
 
-    if (piece.n && !count_bytes(r, piece.n))
+    if (piece.n && !request_count_bytes(r, piece.n))
         return false;
     if (!buf_add_span(&r->body, piece)) {
         if (r->body.n + piece.n > r->body.cap)

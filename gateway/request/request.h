@@ -126,6 +126,8 @@ void request_on_trace(struct request *r, enum reader_rc rc, struct span text);
 void request_free(struct request *r);
 /* 503, try again in a moment. False. */
 bool request_no_memory(struct request *r);
+/* Counts bytes that the request holds among those of the process, until it is freed. False: they are too many, a fault is set. */
+bool request_count_bytes(struct request *r, size_t n);
 /* At the end of the process: settle what is open, free all. */
 void request_abandon_all(struct worker *w);
 

@@ -1,4 +1,5 @@
-/* test_memory.c - what led to a tool call comes back with its id, to its owner, for a while, within a bound. */
+/* test_memory.c - what led to a tool call, and an item of an answer, come back with their id, to their owner, for a while, within a
+ * bound. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -185,6 +186,134 @@ static void a_text_that_came_back_without_its_signature_is_replaced_by_the_whole
     memory_free(t);
 }
 
+/* ---- items ---- */
+
+static void keep_item(struct memory *m, const char *id, const char *json, int64_t now_ms)
+{
+    memory_keep_item(m, MINE, span_str(id), span_str(json), now_ms);
+}
+
+static bool finds(struct memory *m, struct span owner, const char *id, const char *json, int64_t now_ms)
+{
+    struct arena arena;
+    struct span got;
+    bool same;
+
+    arena_init(&arena, 1u << 22);
+    assert_true(memory_find_item(m, owner, span_str(id), &arena, now_ms, &got));
+    same = json ? got.p && span_is(got, json) : !got.p;
+    arena_free(&arena);
+    return same;
+}
+
+static void an_item_comes_back_by_its_id_to_its_key_alone(void **state)
+{
+    struct memory *m = memory_new(1u << 20);
+
+    (void)state;
+    keep_item(m, "msg_1", "{\"a\":1}", 1000);
+    keep_item(m, "msg_2", "{\"b\":2}", 1000);
+    assert_true(finds(m, MINE, "msg_1", "{\"a\":1}", 2000));
+    assert_true(finds(m, MINE, "msg_2", "{\"b\":2}", 2000));
+    assert_true(finds(m, MINE, "msg_3", NULL, 2000));
+    assert_true(finds(m, SPAN_LIT("key_other"), "msg_1", NULL, 2000));
+    assert_true(finds(m, SPAN_LIT(""), "msg_1", NULL, 2000));
+    keep_item(m, "msg_1", "{}", 3000);    /* in its place */
+    assert_true(finds(m, MINE, "msg_1", "{}", 3000));
+    memory_free(m);
+}
+
+static void an_item_lives_a_day_from_when_it_was_last_asked_for(void **state)
+{
+    const int64_t day = MEMORY_LIFE_MS;
+    struct memory *m = memory_new(1u << 20);
+
+    (void)state;
+    keep_item(m, "msg_1", "{}", 0);
+    keep_item(m, "msg_2", "{}", 0);
+    assert_true(finds(m, MINE, "msg_1", "{}", day));
+    assert_true(finds(m, MINE, "msg_1", "{}", 2 * day));
+    assert_true(finds(m, MINE, "msg_1", NULL, 3 * day + 1));
+    assert_true(finds(m, MINE, "msg_2", NULL, day + 1));
+    memory_free(m);
+}
+
+static void what_was_not_asked_for_the_longest_goes_first(void **state)
+{
+    struct memory *m = memory_new(20000);
+    char id[16];
+
+    (void)state;
+    keep_item(m, "msg_old", "{}", 0);
+    keep(m, "call_old", "because", 0);
+    for (int i = 0; i < 200; i++) {
+        struct history a;
+
+        snprintf(id, sizeof id, "msg_%d", i);
+        keep_item(m, id, "{\"type\":\"message\"}", 1000 + i);
+        assert_true(finds(m, MINE, "msg_old", "{}", 1000 + i));
+        ask(&a, m, MINE, "call_old", 1000 + i);
+        assert_true(restored(&a));
+        arena_free(&a.arena);
+    }
+    assert_true(finds(m, MINE, "msg_0", NULL, 2000));
+    memory_free(m);
+}
+
+/* Providers choose the ids of calls. */
+static void a_call_and_an_item_of_one_id_are_two(void **state)
+{
+    struct memory *m = memory_new(1u << 20);
+    struct history a;
+
+    (void)state;
+    keep_item(m, "msg_1", "{}", 1000);
+    keep(m, "msg_1", "because", 1000);
+    keep(m, "msg_2", "because", 1000);
+    assert_true(finds(m, MINE, "msg_1", "{}", 2000));
+    assert_true(finds(m, MINE, "msg_2", NULL, 2000));
+    ask(&a, m, MINE, "msg_1", 2000);
+    assert_true(restored(&a) && span_is(a.turn->items->text, "because"));
+    arena_free(&a.arena);
+    memory_free(m);
+}
+
+static void what_is_too_long_is_not_kept(void **state)
+{
+    struct memory *m = memory_new(MEMORY_BYTES_MAX);
+    struct buf large;
+
+    (void)state;
+    buf_init(&large, 2 * MEMORY_ENTRY_MAX);
+    buf_reserve(&large, 2 * MEMORY_ENTRY_MAX - 1);
+    while (large.n < MEMORY_ENTRY_MAX)
+        buf_add_str(&large, "0123456789abcdef");
+    memory_keep_item(m, MINE, SPAN_LIT("msg_1"), buf_span(&large), 1000);
+    assert_true(finds(m, MINE, "msg_1", NULL, 1000));
+    memory_keep_item(m, MINE, SPAN_LIT("msg_2"), span_first(buf_span(&large), MEMORY_ENTRY_MAX - 100), 1000);
+    assert_false(finds(m, MINE, "msg_2", NULL, 1000));
+    memory_keep_item(m, MINE, SPAN_LIT("msg_3"), SPAN_LIT(""), 1000);
+    assert_true(finds(m, MINE, "msg_3", NULL, 1000));
+    buf_free(&large);
+    memory_free(m);
+}
+
+static void a_full_arena_is_said(void **state)
+{
+    struct memory *m = memory_new(1u << 20);
+    struct arena arena;
+    struct span got;
+
+    (void)state;
+    keep_item(m, "msg_1", "{}", 1000);
+    arena_init(&arena, 0);
+    assert_false(memory_find_item(m, MINE, SPAN_LIT("msg_1"), &arena, 1000, &got));
+    assert_true(memory_find_item(m, MINE, SPAN_LIT("msg_2"), &arena, 1000, &got));
+    assert_null(got.p);
+    arena_free(&arena);
+    memory_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +324,12 @@ int main(void)
         cmocka_unit_test(the_oldest_goes_when_the_room_is_full),
         cmocka_unit_test(what_the_caller_brought_is_left_alone),
         cmocka_unit_test(a_text_that_came_back_without_its_signature_is_replaced_by_the_whole),
+        cmocka_unit_test(an_item_comes_back_by_its_id_to_its_key_alone),
+        cmocka_unit_test(an_item_lives_a_day_from_when_it_was_last_asked_for),
+        cmocka_unit_test(what_was_not_asked_for_the_longest_goes_first),
+        cmocka_unit_test(a_call_and_an_item_of_one_id_are_two),
+        cmocka_unit_test(what_is_too_long_is_not_kept),
+        cmocka_unit_test(a_full_arena_is_said),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
