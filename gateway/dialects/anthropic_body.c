@@ -78,20 +78,34 @@ bool anthropic_takes(const struct chat *chat, const struct target *target, struc
 
 /* ---- cache marks ---- */
 
+static bool is_marked(const struct chat_item *i)
+{
+    bool marked = i->cache != CACHE_NONE && i->kind != ITEM_REASONING;
+
+    if ((i->kind == ITEM_TEXT || i->kind == ITEM_REFUSAL) && anthropic_blank(i->text))
+        return false;
+    for (const struct chat_item *p = i->kind == ITEM_RESULT ? i->result.parts : NULL; p; p = p->next)
+        marked |= p->cache != CACHE_NONE;
+    return marked;
+}
+
+/* Instructions in the middle are one text: the marks of one turn are one. */
 static size_t marks_of_turns(const struct chat *chat)
 {
+    bool leading = true;
     size_t n = 0;
 
-    for (const struct chat_turn *t = chat->turns; t; t = t->next)
-        for (const struct chat_item *i = t->items; i; i = i->next) {
-            bool marked = i->cache != CACHE_NONE && i->kind != ITEM_REASONING;
+    for (const struct chat_turn *t = chat->turns; t; t = t->next) {
+        bool quoted = false;
 
-            if ((i->kind == ITEM_TEXT || i->kind == ITEM_REFUSAL) && anthropic_blank(i->text))
-                marked = false;
-            for (const struct chat_item *p = i->kind == ITEM_RESULT ? i->result.parts : NULL; p; p = p->next)
-                marked |= p->cache != CACHE_NONE;
-            n += marked;
+        leading &= t->role == ROLE_SYSTEM;
+        for (const struct chat_item *i = t->items; i; i = i->next) {
+            if (!is_marked(i) || (quoted && i->kind == ITEM_TEXT))
+                continue;
+            quoted |= t->role == ROLE_SYSTEM && !leading && i->kind == ITEM_TEXT;
+            n++;
         }
+    }
     return n;
 }
 
@@ -120,20 +134,30 @@ static size_t count_allowed(const struct chat *chat)
 static void write_schema(struct anthropic_writing *w, struct span schema, bool strict)
 {
     struct jiter it = jiter_begin(schema);
-    struct buf *b = w->out->body;
+    struct buf *b = w->out->body, subset;
 
     if (!it.in_object || !jiter_next(&it)) {
         jw_json(b, "input_schema", SPAN_LIT("{\"type\":\"object\",\"properties\":{}}"));
-    } else if (strict) {
-        jw_key(b, "input_schema");
-        anthropic_write_schema(b, schema, &w->changed_schema);
-    } else if (jval_get(schema, "type").p) {
+        return;
+    }
+    buf_init(&subset, b->cap);
+    if (strict) {
+        anthropic_write_schema(&subset, schema, &w->changed_schema);
+        b->failed |= !buf_ok(&subset);
+        schema = buf_span(&subset);
+    }
+    if (jval_get(schema, "type").p) {
         jw_json(b, "input_schema", schema);
     } else {
         jw_object(b, "input_schema");
         buf_add_str(b, "\"type\":\"object\",");
-        buf_add(b, it.key.p - 1, (size_t)(schema.p + schema.n - (it.key.p - 1)));
+        it = jiter_begin(schema);
+        if (jiter_next(&it))
+            buf_add(b, it.key.p - 1, (size_t)(schema.p + schema.n - (it.key.p - 1)));
+        else
+            buf_add_str(b, "\"properties\":{}}");
     }
+    buf_free(&subset);
 }
 
 /* A grammar cannot be enforced there: it is told. */

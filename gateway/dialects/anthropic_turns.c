@@ -141,6 +141,9 @@ bool anthropic_takes_turns(const struct chat *chat, const struct target *target,
         for (const struct chat_item *i = t->items; i; i = i->next) {
             if (!takes_item(chat, i, target, fault))
                 return false;
+            if (t->role == ROLE_ASSISTANT && (i->kind == ITEM_IMAGE || i->kind == ITEM_FILE))
+                return dialect_refuse(fault, chat, &anthropic_dialect, anthropic_word(chat, WORD_MESSAGES),
+                                      "the assistant says text alone there");
             for (const struct chat_item *p = i->kind == ITEM_RESULT ? i->result.parts : NULL; p; p = p->next)
                 if (!takes_item(chat, p, target, fault))
                     return false;
@@ -337,14 +340,27 @@ static bool write_call(struct anthropic_writing *w, const struct chat_item *i)
     return true;
 }
 
-static void write_parts(struct anthropic_writing *w, const struct chat_item *parts)
+/* An object that is the result stands before pictures beside it, as text. */
+static void write_parts(struct anthropic_writing *w, struct span object, const struct chat_item *parts)
 {
     struct buf *b = w->out->body;
     bool open = false;
 
-    if (parts && !parts->next && parts->kind == ITEM_TEXT) {
+    if (object.p && !parts) {
+        jw_string(b, "content", object);
+        return;
+    }
+    if (!object.p && parts && !parts->next && parts->kind == ITEM_TEXT) {
         jw_raw(b, "content", parts->text);
         return;
+    }
+    if (object.p) {
+        jw_array(b, "content");
+        jw_object(b, NULL);
+        jw_raw(b, "type", SPAN_LIT("text"));
+        jw_string(b, "text", object);
+        jw_close(b, '}');
+        open = true;
     }
     for (const struct chat_item *p = parts; p; p = p->next) {
         struct chat_item bare = *p;
@@ -381,10 +397,7 @@ static void write_result(struct anthropic_writing *w, const struct chat_item *i)
     jw_object(b, NULL);
     jw_raw(b, "type", SPAN_LIT("tool_result"));
     write_id(b, "tool_use_id", i->result.id);
-    if (i->result.object_json.p)
-        jw_string(b, "content", i->result.object_json);
-    else
-        write_parts(w, i->result.parts);
+    write_parts(w, i->result.object_json, i->result.parts);
     if (i->result.is_error)
         jw_bool(b, "is_error", true);
     anthropic_write_cache(w, result_mark(i));
@@ -481,8 +494,6 @@ static bool write_user(struct anthropic_writing *w, const struct chat_turn *from
             if (i->kind == ITEM_RESULT && !write_item(w, i, false))
                 return false;
     for (const struct chat_turn *t = from; t != to; t = t->next) {
-        if (t->name_raw.n)
-            note_once(&w->noted_name, &w->out->notes, "dropped", "name");
         if (t->role == ROLE_SYSTEM && !write_instructions(w, t))
             return false;
         for (const struct chat_item *i = t->role == ROLE_USER ? t->items : NULL; i; i = i->next)
@@ -517,6 +528,9 @@ bool anthropic_write_messages(struct anthropic_writing *w)
     struct buf *b = w->out->body;
     bool assistant;
 
+    for (const struct chat_turn *named = w->chat->turns; named; named = named->next)
+        if (named->name_raw.n)
+            note_once(&w->noted_name, &w->out->notes, "dropped", "name");
     while (t && !counts(t, w->target))
         t = t->next;
     jw_array(b, "messages");

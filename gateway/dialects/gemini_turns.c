@@ -243,23 +243,33 @@ static bool write_call(struct gemini_writing *w, const struct chat_item *item, b
 
 /* ---- results ---- */
 
-/* All texts of a result as one raw string: itself when there is one, else in `joined`. */
+static struct span text_of_part(const struct chat_item *p)
+{
+    if (p->kind == ITEM_TEXT)
+        return p->text;
+    return is_media(p) && p->media.source == MEDIA_TEXT ? p->media.data : SPAN_NONE;
+}
+
+/* All texts of a result as one raw string, documents that are text too: itself when there is one, else in `joined`. An object
+ * beside them is a text as well. */
 static struct span text_of_result(const struct chat_result *r, struct buf *joined)
 {
     struct span only = SPAN_LIT("");
-    size_t n = 0;
+    size_t n = r->object_json.p != NULL;
 
     for (const struct chat_item *p = r->parts; p; p = p->next)
-        if (p->kind == ITEM_TEXT && p->text.n && n++ == 0)
-            only = p->text;
+        if (text_of_part(p).n && n++ == 0)
+            only = text_of_part(p);
     if (n <= 1)
         return only;
+    if (r->object_json.p)
+        jw_escaped(joined, r->object_json);
     for (const struct chat_item *p = r->parts; p; p = p->next) {
-        if (p->kind != ITEM_TEXT || p->text.n == 0)
+        if (text_of_part(p).n == 0)
             continue;
         if (joined->n)
             buf_add_str(joined, "\\n");
-        buf_add_span(joined, p->text);
+        buf_add_span(joined, text_of_part(p));
     }
     return buf_span(joined);
 }
@@ -269,13 +279,12 @@ static void write_result_text(struct gemini_writing *w, const struct chat_result
     struct buf joined;
     struct span text, object;
 
-    if (r->object_json.p) {
-        jw_json(w->b, "response", r->object_json);
-        return;
-    }
     buf_init(&joined, w->b->cap);
     text = text_of_result(r, &joined);
-    object = r->is_error ? SPAN_NONE : as_object(w, text);
+    if (r->object_json.p && text.n == 0)
+        object = r->object_json;
+    else
+        object = r->is_error ? SPAN_NONE : as_object(w, text);
     if (object.p) {
         jw_json(w->b, "response", object);
     } else {
@@ -286,10 +295,15 @@ static void write_result_text(struct gemini_writing *w, const struct chat_result
     buf_free(&joined);
 }
 
+static bool is_bytes(const struct chat_item *p)
+{
+    return is_media(p) && p->media.source != MEDIA_TEXT;
+}
+
 static bool has_media(const struct chat_result *r)
 {
     for (const struct chat_item *p = r->parts; p; p = p->next)
-        if (is_media(p))
+        if (is_bytes(p))
             return true;
     return false;
 }
@@ -318,7 +332,7 @@ static bool write_result(struct gemini_writing *w, const struct chat_item *item)
     if (media_within(w) && has_media(r)) {
         jw_array(b, "parts");
         for (const struct chat_item *p = r->parts; p; p = p->next) {
-            if (!is_media(p))
+            if (!is_bytes(p))
                 continue;
             jw_object(b, NULL);
             write_media(w, p);
@@ -336,7 +350,7 @@ static void write_media_of_result(struct gemini_writing *w, const struct chat_re
     if (media_within(w))
         return;
     for (const struct chat_item *p = r->parts; p; p = p->next) {
-        if (!is_media(p))
+        if (!is_bytes(p))
             continue;
         note_once(w, NOTED_RESULT_MEDIA, "changed", gemini_said(w->chat, SAID_MEDIA));
         open_part(w, as_user);
@@ -368,8 +382,6 @@ static bool write_user_run(struct gemini_writing *w, const struct chat_turn *fro
 
         if (later)
             note_once(w, NOTED_ROLE, "dropped", "role");
-        if (t->name_raw.n)
-            note_once(w, NOTED_NAME, "dropped", "name");
         for (const struct chat_item *i = t->items; i; i = i->next) {
             if (i->kind == ITEM_TEXT || i->kind == ITEM_REFUSAL) {
                 write_text(w, as_user, i, later);
@@ -402,8 +414,6 @@ static bool write_model_run(struct gemini_writing *w, const struct chat_turn *fr
     bool first = true;
 
     for (const struct chat_turn *t = from; t != end; t = t->next) {
-        if (t->name_raw.n)
-            note_once(w, NOTED_NAME, "dropped", "name");
         for (const struct chat_item *i = t->items; i; i = i->next) {
             if (i->kind == ITEM_CALL) {
                 if (!write_call(w, i, first && current))
@@ -493,6 +503,9 @@ bool gemini_write_contents(struct gemini_writing *w)
     const struct chat_turn *t = behind_instructions(w->chat), *last = last_word_of_user(t);
     bool current = last == NULL;
 
+    for (const struct chat_turn *named = w->chat->turns; named; named = named->next)
+        if (named->name_raw.n)
+            note_once(w, NOTED_NAME, "dropped", "name");
     jw_array(w->b, "contents");
     while (t) {
         const struct chat_turn *end = end_of_run(t);

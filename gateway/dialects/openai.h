@@ -59,8 +59,10 @@ bool openai_write_request(const struct chat *chat, const struct target *target, 
 bool openai_write_messages(const struct chat *chat, const struct target *target, struct request_out *out);
 /* The instruction that stands for a JSON schema, or for JSON at all, as the raw body of a string. */
 void openai_add_instruction(const struct chat *chat, struct buf *raw);
-/* What an assistant's turn must bring back as reasoning_content; SPAN_NONE: nothing (deepseek-and-compatible A3). */
-struct span openai_reasoning_back(const struct chat *chat, const struct chat_turn *turn, const struct target *target);
+/* What the assistant's turns from `from` up to `end`, said as one, must bring back as reasoning_content; SPAN_NONE: nothing
+ * (deepseek-and-compatible A3). */
+struct span openai_reasoning_back(const struct chat *chat, const struct chat_turn *from, const struct chat_turn *end,
+                                  const struct target *target);
 
 /* ---- openai_host.c: what hosts and models want otherwise ---- */
 

@@ -35,6 +35,16 @@ static bool takes_media(const struct chat *chat, const struct target *t, const s
     return refuse(f, chat, i->kind == ITEM_AUDIO ? "audio" : "file", "it takes no URLs for these; send the bytes");
 }
 
+/* Messages of the assistant and of the system are text. */
+static bool takes_text_alone(const struct chat *chat, const struct chat_turn *turn, struct fault *f)
+{
+    for (const struct chat_item *i = turn->role == ROLE_USER ? NULL : turn->items; i; i = i->next)
+        if (i->kind == ITEM_IMAGE || i->kind == ITEM_AUDIO || i->kind == ITEM_FILE)
+            return refuse(f, chat, i->kind == ITEM_IMAGE ? "image" : i->kind == ITEM_AUDIO ? "audio" : "file",
+                          "its messages of the assistant and of the system are text alone");
+    return true;
+}
+
 static bool takes_items(const struct chat *chat, const struct target *t, const struct chat_item *items, struct fault *f)
 {
     for (const struct chat_item *i = items; i; i = i->next) {
@@ -109,7 +119,7 @@ bool openai_takes(const struct chat *chat, const struct target *target, struct f
     if (!same && chat->n_stops > STOPS_MAX && target->quirks->family != FAMILY_DEEPSEEK)
         return refuse(fault, chat, "stop", "it takes at most 4 of them");
     for (const struct chat_turn *t = same ? NULL : chat->turns; t; t = t->next)
-        if (!takes_items(chat, target, t->items, fault))
+        if (!takes_items(chat, target, t->items, fault) || !takes_text_alone(chat, t, fault))
             return false;
     return true;
 }

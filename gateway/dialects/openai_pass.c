@@ -285,7 +285,7 @@ static void strip_reasoning(struct pass *p, struct span message)
 /* What the host wants back and the message does not bring. */
 static bool insert_reasoning(struct pass *p, struct span message, const struct span have, const struct chat_turn *turn)
 {
-    const struct span raw = turn && turn->role == ROLE_ASSISTANT ? openai_reasoning_back(p->chat, turn, p->target) : SPAN_NONE;
+    const struct span raw = turn && turn->role == ROLE_ASSISTANT ? openai_reasoning_back(p->chat, turn, turn->next, p->target) : SPAN_NONE;
     struct span put;
 
     if (!raw.p || jval_type(have) == JTYPE_STRING)

@@ -11,6 +11,7 @@ struct turns {
     const struct target *target;
     struct request_out *out;
     struct buf *b;
+    bool noted_media;          /* the note is made once */
 };
 
 static bool no_memory(struct turns *w)
@@ -143,42 +144,58 @@ static void write_part(struct turns *w, const struct chat_item *i)
 
 /* ---- texts joined into one string ---- */
 
-static bool is_text(const struct chat_item *i, bool refusals)
+enum pick { PICK_TEXTS, PICK_REFUSALS, PICK_BOTH };
+
+static bool is_text(const struct chat_item *i, enum pick pick)
 {
-    return i->kind == ITEM_TEXT || (refusals && i->kind == ITEM_REFUSAL);
+    return i->text.n && ((i->kind == ITEM_TEXT && pick != PICK_REFUSALS) || (i->kind == ITEM_REFUSAL && pick != PICK_TEXTS));
 }
 
-/* An assistant's texts are pieces of one, as streams and citations cut it; those of others are paragraphs. */
-static void add_joined(struct buf *b, const struct chat_item *items, bool refusals, bool paragraphs)
+static bool has_text(const struct chat_turn *from, const struct chat_turn *end, enum pick pick)
 {
-    const struct chat_item *before = NULL;
+    for (const struct chat_turn *t = from; t != end; t = t->next)
+        for (const struct chat_item *i = t->items; i; i = i->next)
+            if (is_text(i, pick))
+                return true;
+    return false;
+}
 
+/* An assistant's texts are pieces of one, as streams and citations cut it; those of others, and of another turn, are
+ * paragraphs. */
+struct joining {
+    bool paragraphs;
+    const struct chat_item *before;    /* NULL: nothing is there yet */
+};
+
+static void add_joined(struct buf *b, const struct chat_item *items, enum pick pick, struct joining *j)
+{
     for (const struct chat_item *i = items; i; i = i->next) {
-        if (!is_text(i, refusals) || i->text.n == 0)
+        if (!is_text(i, pick))
             continue;
-        if (before && (paragraphs || before->kind != i->kind))
+        if (j->before && (j->paragraphs || j->before->kind != i->kind))
             buf_add_str(b, "\\n\\n");
         buf_add_span(b, i->text);
-        before = i;
+        j->before = i;
     }
 }
 
-static void write_joined(struct turns *w, const char *prefix, const struct chat_item *items, bool refusals, bool paragraphs)
+/* Of the turns from `from` up to `end`. */
+static void write_joined(struct turns *w, const char *member, const struct chat_turn *from, const struct chat_turn *end,
+                         enum pick pick)
 {
-    jw_key(w->b, "content");
-    buf_add_char(w->b, '"');
-    buf_add_str(w->b, prefix);
-    add_joined(w->b, items, refusals, paragraphs);
-    buf_add_char(w->b, '"');
-}
+    struct joining j = { .paragraphs = from->role != ROLE_ASSISTANT };
 
-static size_t count_texts(const struct chat_item *items, bool refusals)
-{
-    size_t n = 0;
+    jw_key(w->b, member);
+    buf_add_char(w->b, '"');
+    for (const struct chat_turn *t = from; t != end; t = t->next) {
+        const bool cut = j.before && has_text(t, t->next, pick);
 
-    for (const struct chat_item *i = items; i; i = i->next)
-        n += is_text(i, refusals) && i->text.n;
-    return n;
+        if (cut)
+            buf_add_str(w->b, "\\n\\n");
+        j.before = cut ? NULL : j.before;
+        add_joined(w->b, t->items, pick, &j);
+    }
+    buf_add_char(w->b, '"');
 }
 
 static void begin_message(struct turns *w, const char *role)
@@ -199,7 +216,7 @@ static void end_message(struct turns *w, const struct chat_turn *turn)
 static void write_system(struct turns *w, const struct chat_turn *turn)
 {
     begin_message(w, turn->developer && w->target->quirks->developer_role ? "developer" : "system");
-    write_joined(w, "", turn->items, false, true);
+    write_joined(w, "content", turn, turn->next, PICK_TEXTS);
     end_message(w, turn);
 }
 
@@ -207,15 +224,20 @@ static void write_system(struct turns *w, const struct chat_turn *turn)
 static void write_result(struct turns *w, const struct chat_item *item)
 {
     const struct chat_result *r = &item->result;
+    struct joining j = { .paragraphs = true };
 
     begin_message(w, "tool");
     add_id(w, "tool_call_id", r->id);
     if (r->name.n && w->target->quirks->tool_id_rule == TOOL_IDS_NINE_ALNUM)    /* Mistral's; others refuse or ignore it */
         jw_string(w->b, "name", r->name);
-    if (r->object_json.p && !r->parts)
-        jw_string(w->b, "content", r->object_json);
-    else
-        write_joined(w, r->is_error ? "Error: " : "", r->parts, true, true);
+    jw_key(w->b, "content");
+    buf_add_char(w->b, '"');
+    if (r->object_json.p)
+        jw_escaped(w->b, r->object_json);
+    else if (r->is_error)
+        buf_add_str(w->b, "Error: ");
+    add_joined(w->b, r->parts, PICK_BOTH, &j);
+    buf_add_char(w->b, '"');
     jw_close(w->b, '}');
 }
 
@@ -227,56 +249,45 @@ static const struct chat_item *next_media(const struct chat_item *part)
 }
 
 /* A message of the user for what tools returned beside text. */
-static void write_result_media(struct turns *w, const struct chat_turn *turn)
+static void write_result_media(struct turns *w, const struct chat_item *i, bool *begun)
 {
-    bool begun = false;
+    const struct chat_item *media = i->kind == ITEM_RESULT ? next_media(i->result.parts) : NULL;
 
-    for (const struct chat_item *i = turn->items; i; i = i->next) {
-        const struct chat_item *media = i->kind == ITEM_RESULT ? next_media(i->result.parts) : NULL;
-
-        if (!media)
-            continue;
-        if (!begun) {
-            begin_message(w, "user");
-            jw_array(w->b, "content");
+    if (!media)
+        return;
+    if (!*begun) {
+        begin_message(w, "user");
+        jw_array(w->b, "content");
+        if (!w->noted_media)
             notes_change(&w->out->notes, "tool_result.media");
-            begun = true;
-        }
-        jw_object(w->b, NULL);
-        jw_string(w->b, "type", SPAN_LIT("text"));
-        jw_key(w->b, "text");
-        buf_add_str(w->b, "\"From the result of tool call ");
-        jw_escaped(w->b, i->result.id);
-        buf_add_str(w->b, ":\"");
-        jw_close(w->b, '}');
-        for (; media; media = next_media(media->next))
-            write_part(w, media);
+        *begun = w->noted_media = true;
     }
-    if (begun) {
-        jw_close(w->b, ']');
-        jw_close(w->b, '}');
-    }
+    jw_object(w->b, NULL);
+    jw_string(w->b, "type", SPAN_LIT("text"));
+    jw_key(w->b, "text");
+    buf_add_str(w->b, "\"From the result of tool call ");
+    jw_escaped(w->b, i->result.id);
+    buf_add_str(w->b, ":\"");
+    jw_close(w->b, '}');
+    for (; media; media = next_media(media->next))
+        write_part(w, media);
 }
 
+/* What a turn holds beside results. */
 static void write_user(struct turns *w, const struct chat_turn *turn)
 {
-    const struct chat_item *other = NULL;
-    size_t others = 0;
+    size_t others = 0, texts = 0, media = 0;
 
     for (const struct chat_item *i = turn->items; i; i = i->next) {
-        if (i->kind == ITEM_RESULT) {
-            write_result(w, i);
-        } else {
-            other = other ? other : i;
-            others++;
-        }
+        others += i->kind != ITEM_RESULT;
+        texts += is_text(i, PICK_TEXTS);
+        media += is_media(i) || i->kind == ITEM_FOREIGN;
     }
-    write_result_media(w, turn);
     if (turn->items && others == 0)
         return;
     begin_message(w, "user");
-    if (others == count_texts(turn->items, false) && others <= 1) {
-        write_joined(w, "", other, false, true);
+    if (media == 0 && texts <= 1) {    /* an empty list is refused, an empty text is not */
+        write_joined(w, "content", turn, turn->next, PICK_TEXTS);
     } else {
         jw_array(w->b, "content");
         for (const struct chat_item *i = turn->items; i; i = i->next)
@@ -289,21 +300,24 @@ static void write_user(struct turns *w, const struct chat_turn *turn)
 
 /* ---- what the assistant said ---- */
 
-struct span openai_reasoning_back(const struct chat *chat, const struct chat_turn *turn, const struct target *target)
+struct span openai_reasoning_back(const struct chat *chat, const struct chat_turn *from, const struct chat_turn *end,
+                                  const struct target *target)
 {
     const enum quirk_reasoning_return must = target->quirks->reasoning_must_return;
     bool calls = false;
 
     if (must == REASONING_RETURN_NO || target->quirks->reasoning_field != REASONING_CONTENT || chat->effort == EFFORT_OFF)
         return SPAN_NONE;
-    for (const struct chat_item *i = turn->items; i; i = i->next)
-        calls |= i->kind == ITEM_CALL;
+    for (const struct chat_turn *t = from; t != end; t = t->next)
+        for (const struct chat_item *i = t->items; i; i = i->next)
+            calls |= i->kind == ITEM_CALL;
     if (!calls && must != REASONING_RETURN_ALWAYS)
         return SPAN_NONE;
     /* Of another family's only the beginning would be believed; an empty string counts as present. */
-    for (const struct chat_item *i = turn->items; i; i = i->next)
-        if (i->kind == ITEM_REASONING && i->text.n && (i->family == FAMILY_NONE || i->family == FAMILY_DEEPSEEK))
-            return i->text;
+    for (const struct chat_turn *t = from; t != end; t = t->next)
+        for (const struct chat_item *i = t->items; i; i = i->next)
+            if (i->kind == ITEM_REASONING && i->text.n && (i->family == FAMILY_NONE || i->family == FAMILY_DEEPSEEK))
+                return i->text;
     return calls ? SPAN_LIT("") : SPAN_NONE;
 }
 
@@ -348,67 +362,70 @@ static bool write_call(struct turns *w, const struct chat_call *c)
     return true;
 }
 
-static bool write_calls(struct turns *w, const struct chat_turn *turn)
+static bool write_calls(struct turns *w, const struct chat_turn *from, const struct chat_turn *end)
 {
     bool begun = false;
 
-    for (const struct chat_item *i = turn->items; i; i = i->next) {
-        if (i->kind != ITEM_CALL)
-            continue;
-        if (!begun)
-            jw_array(w->b, "tool_calls");
-        begun = true;
-        if (!write_call(w, &i->call))
-            return false;
-    }
+    for (const struct chat_turn *t = from; t != end; t = t->next)
+        for (const struct chat_item *i = t->items; i; i = i->next) {
+            if (i->kind != ITEM_CALL)
+                continue;
+            if (!begun)
+                jw_array(w->b, "tool_calls");
+            begun = true;
+            if (!write_call(w, &i->call))
+                return false;
+        }
     if (begun)
         jw_close(w->b, ']');
     return true;
 }
 
-/* Mistral's thinking stands in the content, in blocks of its own. */
-static bool has_blocks(const struct turns *w, const struct chat_turn *turn)
+static bool holds(const struct chat_turn *from, const struct chat_turn *end, enum item_kind kind)
 {
-    for (const struct chat_item *i = turn->items; i; i = i->next)
-        if (i->kind == ITEM_REASONING && i->json.p)
-            return w->target->quirks->reasoning_field == REASONING_BLOCKS;
+    for (const struct chat_turn *t = from; t != end; t = t->next)
+        for (const struct chat_item *i = t->items; i; i = i->next)
+            if (i->kind == kind && (kind != ITEM_REASONING || i->json.p))
+                return true;
     return false;
 }
 
-static void write_blocks(struct turns *w, const struct chat_turn *turn)
+/* Mistral's thinking stands in the content, in blocks of its own. */
+static void write_blocks(struct turns *w, const struct chat_turn *from, const struct chat_turn *end)
 {
     jw_array(w->b, "content");
-    for (const struct chat_item *i = turn->items; i; i = i->next)
-        if (i->kind == ITEM_REASONING && i->json.p)
-            jw_json(w->b, NULL, i->json);
-        else if (is_text(i, true) && i->text.n)
-            write_text_part(w, i->text);
+    for (const struct chat_turn *t = from; t != end; t = t->next)
+        for (const struct chat_item *i = t->items; i; i = i->next)
+            if (i->kind == ITEM_REASONING && i->json.p)
+                jw_json(w->b, NULL, i->json);
+            else if (is_text(i, PICK_BOTH))
+                write_text_part(w, i->text);
     jw_close(w->b, ']');
 }
 
-static bool write_assistant(struct turns *w, const struct chat_turn *turn)
+/* One message for all of these turns. */
+static bool write_assistant(struct turns *w, const struct chat_turn *from, const struct chat_turn *end)
 {
-    const bool refusals = w->target->quirks->family == FAMILY_OPENAI;
-    const struct chat_item *refusal = NULL;
-    bool calls = false;
+    const bool refusals = w->target->quirks->family == FAMILY_OPENAI;    /* it has a member for them */
+    const enum pick pick = refusals ? PICK_TEXTS : PICK_BOTH;
+    const bool refused = refusals && has_text(from, end, PICK_REFUSALS);
+    const struct chat_turn *named = from;
 
-    for (const struct chat_item *i = turn->items; i; i = i->next) {
-        refusal = i->kind == ITEM_REFUSAL && refusals ? i : refusal;
-        calls |= i->kind == ITEM_CALL;
-    }
+    while (named->next != end && !named->name_raw.n)
+        named = named->next;
     begin_message(w, "assistant");
-    jw_raw_if(w->b, "reasoning_content", openai_reasoning_back(w->chat, turn, w->target));
-    if (has_blocks(w, turn))
-        write_blocks(w, turn);
-    else if (count_texts(turn->items, !refusals) || !(calls || refusal))
-        write_joined(w, "", turn->items, !refusals, false);
+    jw_raw_if(w->b, "reasoning_content", openai_reasoning_back(w->chat, from, end, w->target));
+    if (w->target->quirks->reasoning_field == REASONING_BLOCKS && holds(from, end, ITEM_REASONING))
+        write_blocks(w, from, end);
+    else if (has_text(from, end, pick) || !(holds(from, end, ITEM_CALL) || refused))
+        write_joined(w, "content", from, end, pick);
     else
         jw_null(w->b, "content");
-    if (refusal)
-        jw_raw(w->b, "refusal", refusal->text);
-    if (!write_calls(w, turn))
+    if (refused)
+        write_joined(w, "refusal", from, end, PICK_REFUSALS);
+    if (!write_calls(w, from, end))
         return false;
-    end_message(w, turn);
+    end_message(w, named);
     return true;
 }
 
@@ -446,19 +463,57 @@ static const struct chat_item *whole_message(const struct chat_turn *turn)
     return NULL;
 }
 
-static bool write_turn(struct turns *w, const struct chat_turn *turn)
+/* Neighbours of which one calls are one message: results must follow the message that calls. */
+static bool write_assistants(struct turns *w, const struct chat_turn *from, const struct chat_turn *end)
 {
-    const struct chat_item *whole = whole_message(turn);
+    bool whole = false;
 
-    if (whole)
-        jw_json(w->b, NULL, whole->json);
-    else if (turn->role == ROLE_SYSTEM)
-        write_system(w, turn);
-    else if (turn->role == ROLE_USER)
-        write_user(w, turn);
-    else
-        return write_assistant(w, turn);
+    for (const struct chat_turn *t = from; t != end; t = t->next)
+        whole |= whole_message(t) != NULL;
+    if (!whole && holds(from, end, ITEM_CALL))
+        return write_assistant(w, from, end);
+    for (const struct chat_turn *t = from; t != end; t = t->next) {
+        if (whole_message(t))
+            jw_json(w->b, NULL, whole_message(t)->json);
+        else if (!write_assistant(w, t, t->next))
+            return false;
+    }
     return true;
+}
+
+/* What stands between two turns of the assistant: first all results, as hosts want them, then what else is said. */
+static void write_between(struct turns *w, const struct chat_turn *from, const struct chat_turn *end)
+{
+    bool begun = false;
+
+    for (const struct chat_turn *t = from; t != end; t = t->next)
+        for (const struct chat_item *i = t->items; i; i = i->next)
+            if (i->kind == ITEM_RESULT)
+                write_result(w, i);
+    for (const struct chat_turn *t = from; t != end; t = t->next)
+        for (const struct chat_item *i = t->items; i; i = i->next)
+            write_result_media(w, i, &begun);
+    if (begun) {
+        jw_close(w->b, ']');
+        jw_close(w->b, '}');
+    }
+    for (const struct chat_turn *t = from; t != end; t = t->next) {
+        if (whole_message(t))
+            jw_json(w->b, NULL, whole_message(t)->json);
+        else if (t->role == ROLE_SYSTEM)
+            write_system(w, t);
+        else
+            write_user(w, t);
+    }
+}
+
+static const struct chat_turn *end_of_run(const struct chat_turn *t)
+{
+    const bool assistant = t->role == ROLE_ASSISTANT;
+
+    while (t && (t->role == ROLE_ASSISTANT) == assistant)
+        t = t->next;
+    return t;
 }
 
 bool openai_write_messages(const struct chat *chat, const struct target *target, struct request_out *out)
@@ -474,9 +529,13 @@ bool openai_write_messages(const struct chat *chat, const struct target *target,
         buf_add_char(w.b, '"');
         jw_close(w.b, '}');
     }
-    for (const struct chat_turn *t = chat->turns; t; t = t->next)
-        if (!write_turn(&w, t))
+    for (const struct chat_turn *t = chat->turns, *end; t; t = end) {
+        end = end_of_run(t);
+        if (t->role != ROLE_ASSISTANT)
+            write_between(&w, t, end);
+        else if (!write_assistants(&w, t, end))
             return false;
+    }
     jw_close(w.b, ']');
     return buf_ok(w.b) || no_memory(&w);
 }

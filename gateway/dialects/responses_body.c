@@ -56,6 +56,8 @@ static bool takes_items(const struct chat *c, const struct target *t, struct fau
         for (const struct chat_item *i = turn->items; i; i = i->next) {
             if (!takes_item(c, i, t, f))
                 return false;
+            if (turn->role == ROLE_ASSISTANT && (i->kind == ITEM_IMAGE || i->kind == ITEM_FILE))
+                return refuse(f, c, history_of(c), "the assistant says text alone there");
             for (const struct chat_item *part = i->kind == ITEM_RESULT ? i->result.parts : NULL; part; part = part->next)
                 if (!takes_item(c, part, t, f))
                     return false;
@@ -219,10 +221,19 @@ static void write_reasoning(struct body *w, const struct chat_item *i)
     jw_close(w->b, '}');
 }
 
-/* Texts alone are one string, as most hosts of this dialect expect them; with a picture among them it is a list. */
+/* Texts alone are one string, as most hosts of this dialect expect them; with a picture among them it is a list. What stands
+ * before them: an object as it came, or the word that it was an error. */
+static void add_result_head(struct body *w, const struct chat_result *r)
+{
+    if (r->object_json.p)
+        jw_escaped(w->b, r->object_json);
+    else if (r->is_error)
+        buf_add_str(w->b, "Error: ");
+}
+
 static void write_result(struct body *w, const struct chat_result *r)
 {
-    bool texts = true;
+    bool texts = true, first = !r->object_json.p;
 
     close_message(w);
     jw_object(w->b, NULL);
@@ -230,20 +241,26 @@ static void write_result(struct body *w, const struct chat_result *r)
     jw_string(w->b, "call_id", r->id);
     for (const struct chat_item *i = r->parts; i; i = i->next)
         texts &= i->kind == ITEM_TEXT;
-    if (r->object_json.p && texts) {
-        jw_string(w->b, "output", r->object_json);
-    } else if (texts) {
+    if (texts) {
         jw_key(w->b, "output");
-        buf_add_str(w->b, r->is_error ? "\"Error: " : "\"");
-        for (const struct chat_item *i = r->parts; i; i = i->next) {
+        buf_add_char(w->b, '"');
+        add_result_head(w, r);
+        for (const struct chat_item *i = r->parts; i; i = i->next, first = false) {
+            buf_add_str(w->b, first ? "" : "\\n\\n");
             buf_add_span(w->b, i->text);
-            buf_add_str(w->b, i->next ? "\\n\\n" : "");
         }
         buf_add_char(w->b, '"');
     } else {
         jw_array(w->b, "output");
-        if (r->is_error)
-            write_text(w, "input_text", "text", SPAN_LIT("Error: "));
+        if (r->object_json.p || r->is_error) {
+            jw_object(w->b, NULL);
+            jw_string(w->b, "type", SPAN_LIT("input_text"));
+            jw_key(w->b, "text");
+            buf_add_char(w->b, '"');
+            add_result_head(w, r);
+            buf_add_char(w->b, '"');
+            jw_close(w->b, '}');
+        }
         for (const struct chat_item *i = r->parts; i; i = i->next)
             write_part(w, i);
         jw_close(w->b, ']');
@@ -282,24 +299,40 @@ static bool is_instructions(const struct chat_turn *t)
     return t && t->next && t->role == ROLE_SYSTEM && t->items && !t->items->next && t->items->kind == ITEM_TEXT;
 }
 
+static void note_name(struct body *w, const struct chat_turn *t)
+{
+    if (t->name_raw.n && !w->name_dropped) {
+        notes_drop(&w->out->notes, "name");
+        w->name_dropped = true;
+    }
+}
+
 static bool write_input(struct body *w)
 {
     const struct chat_turn *t = w->chat->turns;
 
     if (is_instructions(t)) {
         jw_raw(w->b, "instructions", t->items->text);
+        note_name(w, t);
         t = t->next;
     }
     jw_array(w->b, "input");
     for (; t; t = t->next) {
-        if (t->name_raw.n && !w->name_dropped) {
-            notes_drop(&w->out->notes, "name");
-            w->name_dropped = true;
-        }
+        note_name(w, t);
         for (const struct chat_item *i = t->items; i; i = i->next)
             if (!write_item(w, t, i))
                 return false;
+        if (!t->items && t->role == ROLE_USER) {    /* the input must not be empty either */
+            open_message(w, "user");
+            write_text(w, "input_text", "text", SPAN_LIT(""));
+        }
         close_message(w);
+    }
+    if (buf_ok(w->b) && w->b->p[w->b->n - 1] == '[') {    /* all turns were empty */
+        open_message(w, "user");
+        write_text(w, "input_text", "text", SPAN_LIT(""));
+        close_message(w);
+        notes_add(&w->out->notes, "changed", span_str(history_of(w->chat)));
     }
     jw_close(w->b, ']');
     return true;

@@ -413,7 +413,8 @@ static void results_carry_pictures_errors_and_objects(void **state)
     buf_clear(&b.body);
     result->result.object_json = SPAN_LIT("{\"a\":\"b\"}");
     write_to(&b, &to_adaptive);
-    assert_holds(buf_span(&b.body), "\"content\":\"{\\\"a\\\":\\\"b\\\"}\"");
+    assert_holds(buf_span(&b.body), "\"content\":[{\"type\":\"text\",\"text\":\"{\\\"a\\\":\\\"b\\\"}\"},{\"type\":\"text\",\"text\":\"r\"},{\"type\":"
+                 "\"image\"");
     bed_free(&b);
 }
 

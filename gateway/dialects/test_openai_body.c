@@ -576,6 +576,66 @@ static void results_are_messages_of_their_own_and_their_pictures_follow(void **s
         "{\"role\":\"user\",\"content\":\"And now?\"}]");
 }
 
+static void add_result_text(struct said *a, struct chat_turn *turn, const char *id, const char *text)
+{
+    struct chat_item *result = item(a, turn, ITEM_RESULT);
+
+    result->result.id = span_str(id);
+    chat_add_part(&a->chat, result, &a->arena, ITEM_TEXT)->text = span_str(text);
+}
+
+/* Hosts refuse a history in which anything stands between calls and their results (wire/openai-chat section 3). Anthropic allows
+ * neighbours of one role, Responses a message between two outputs. */
+static void calls_of_neighbours_are_one_message_and_all_results_follow_it(void **state)
+{
+    struct chat_turn *turn;
+    struct said a;
+
+    (void)state;
+    begin(&a, DIALECT_ANTHROPIC);
+    turn = chat_add_turn(&a.chat, &a.arena, ROLE_ASSISTANT);
+    item(&a, turn, ITEM_TEXT)->text = SPAN_LIT("One.");
+    item(&a, turn, ITEM_CALL)->call = (struct chat_call){ .id = SPAN_LIT("t1"), .name = SPAN_LIT("f"), .arguments_json = SPAN_LIT("{}") };
+    turn = chat_add_turn(&a.chat, &a.arena, ROLE_ASSISTANT);
+    item(&a, turn, ITEM_TEXT)->text = SPAN_LIT("Two.");
+    item(&a, turn, ITEM_CALL)->call = (struct chat_call){ .id = SPAN_LIT("t2"), .name = SPAN_LIT("f"), .arguments_json = SPAN_LIT("{}") };
+    turn = chat_add_turn(&a.chat, &a.arena, ROLE_USER);
+    add_result_text(&a, turn, "t1", "r1");
+    item(&a, turn, ITEM_TEXT)->text = SPAN_LIT("Wait.");
+    item(&a, chat_add_turn(&a.chat, &a.arena, ROLE_SYSTEM), ITEM_TEXT)->text = SPAN_LIT("Mind.");
+    add_result_text(&a, chat_add_turn(&a.chat, &a.arena, ROLE_USER), "t2", "r2");
+    assert_messages(&a, &plain,
+        "\"messages\":[{\"role\":\"assistant\",\"content\":\"One.\\n\\nTwo.\",\"tool_calls\":["
+        "{\"id\":\"t1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}},"
+        "{\"id\":\"t2\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]},"
+        "{\"role\":\"tool\",\"tool_call_id\":\"t1\",\"content\":\"r1\"},{\"role\":\"tool\",\"tool_call_id\":\"t2\",\"content\":\"r2\"},"
+        "{\"role\":\"user\",\"content\":\"Wait.\"},{\"role\":\"system\",\"content\":\"Mind.\"}]");
+}
+
+/* Google's clients send pictures beside a response object; an empty list of parts is refused, an empty text is not. */
+static void objects_stay_beside_pictures_and_nothing_is_an_empty_list(void **state)
+{
+    struct chat_item *result;
+    struct chat_turn *turn;
+    struct said a;
+
+    (void)state;
+    begin(&a, DIALECT_GEMINI);
+    turn = chat_add_turn(&a.chat, &a.arena, ROLE_USER);
+    item(&a, turn, ITEM_TEXT)->text = SPAN_LIT("");
+    item(&a, turn, ITEM_TEXT)->text = SPAN_LIT("");
+    turn = chat_add_turn(&a.chat, &a.arena, ROLE_USER);
+    result = item(&a, turn, ITEM_RESULT);
+    result->result.id = SPAN_LIT("t1");
+    result->result.object_json = SPAN_LIT("{\"n\": 1}");
+    chat_add_part(&a.chat, result, &a.arena, ITEM_IMAGE)->media =
+        (struct chat_media){ .source = MEDIA_BYTES, .type = SPAN_LIT("image/gif"), .data = SPAN_LIT("AAAA") };
+    assert_messages(&a, &plain,
+        "\"messages\":[{\"role\":\"tool\",\"tool_call_id\":\"t1\",\"content\":\"{\\\"n\\\": 1}\"},"
+        "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"From the result of tool call t1:\"},"
+        "{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/gif;base64,AAAA\"}}]},{\"role\":\"user\",\"content\":\"\"}]");
+}
+
 static void media_of_every_source_has_its_part(void **state)
 {
     struct chat_turn *turn;
@@ -716,6 +776,25 @@ static void what_chat_cannot_say_is_refused_by_name(void **state)
     }
 }
 
+/* A picture that the assistant or the system shows has no place there: refused, not lost. */
+static void pictures_are_the_users_alone(void **state)
+{
+    static const enum chat_role roles[] = { ROLE_SYSTEM, ROLE_ASSISTANT };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct said a;
+
+        begin(&a, DIALECT_GEMINI);
+        item(&a, chat_add_turn(&a.chat, &a.arena, roles[i]), ITEM_IMAGE)->media =
+            (struct chat_media){ .source = MEDIA_BYTES, .type = SPAN_LIT("image/png"), .data = SPAN_LIT("AAAA") };
+        assert_false(openai_takes(&a.chat, &plain, &a.fault));
+        assert_int_equal(a.fault.status, 400);
+        assert_string_equal(a.fault.param, "image");
+        done(&a);
+    }
+}
+
 static void a_prefill_goes_only_where_it_is_continued(void **state)
 {
     struct traits none = all;
@@ -775,11 +854,14 @@ int main(void)
         cmocka_unit_test(tools_and_choices_of_another_dialect_have_their_places),
         cmocka_unit_test(names_that_chat_would_refuse_are_mangled_and_remembered),
         cmocka_unit_test(results_are_messages_of_their_own_and_their_pictures_follow),
+        cmocka_unit_test(calls_of_neighbours_are_one_message_and_all_results_follow_it),
+        cmocka_unit_test(objects_stay_beside_pictures_and_nothing_is_an_empty_list),
         cmocka_unit_test(media_of_every_source_has_its_part),
         cmocka_unit_test(reasoning_of_others_stays_away),
         cmocka_unit_test(instructions_keep_their_place_and_texts_are_joined),
         cmocka_unit_test(efforts_go_to_the_nearest_that_the_model_knows),
         cmocka_unit_test(what_chat_cannot_say_is_refused_by_name),
+        cmocka_unit_test(pictures_are_the_users_alone),
         cmocka_unit_test(a_prefill_goes_only_where_it_is_continued),
         cmocka_unit_test(foreign_members_are_dropped_with_a_note_or_refused),
     };
