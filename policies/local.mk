@@ -67,7 +67,7 @@ policies_test_policy_LDADD = $(POLICY_TEST_LIBS) $(TEST_LIBS)
 
 check_PROGRAMS += policies/test_machine
 TESTS += policies/test_machine
-policies_test_machine_SOURCES = policies/test_machine.c policies/testing.h policies/testing_drive.h
+policies_test_machine_SOURCES = policies/test_machine.c policies/testing.h policies/testing_drive.h policies/testing_dice.h
 policies_test_machine_CFLAGS = $(POLICY_TEST_CFLAGS)
 policies_test_machine_LDADD = $(POLICY_TEST_LIBS) $(TEST_LIBS)
 
@@ -86,7 +86,7 @@ policies_test_plan_LDADD = $(POLICY_TEST_LIBS) $(TEST_LIBS)
 # tests/fuzz/local.mk says how it is run.
 EXTRA_DIST += tests/fuzz/corpus/policy/ladder.json tests/fuzz/corpus/policy/local.json
 FUZZERS += tests/fuzz/fuzz_policy
-tests_fuzz_fuzz_policy_SOURCES = tests/fuzz/fuzz_policy.c $(FUZZ_MAIN) policies/testing_drive.h
+tests_fuzz_fuzz_policy_SOURCES = tests/fuzz/fuzz_policy.c $(FUZZ_MAIN) policies/testing_drive.h policies/testing_dice.h
 tests_fuzz_fuzz_policy_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_fuzz_fuzz_policy_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_policy_LDADD = libpolicy.a libpricing.a $(BASE_LIBS) $(PCRE2_LIBS)

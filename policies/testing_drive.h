@@ -9,21 +9,7 @@
 
 #include "policies/bound.h"
 #include "policies/machine.h"
-
-struct dice {
-    uint32_t (*roll)(void *ctx);
-    void *ctx;
-};
-
-static inline uint32_t dice_below(struct dice *d, uint32_t n)
-{
-    return d->roll(d->ctx) % n;
-}
-
-static inline bool dice_one_in(struct dice *d, uint32_t n)
-{
-    return dice_below(d, n) == 0;
-}
+#include "policies/testing_dice.h"
 
 #define DRIVE_PROMISE(cond) do { if (!(cond)) { \
     fprintf(stderr, "broken promise at %s:%d: %s\n", __FILE__, __LINE__, #cond); abort(); } } while (0)

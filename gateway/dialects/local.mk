@@ -183,3 +183,16 @@ tests_fuzz_fuzz_dialects_SOURCES = tests/fuzz/fuzz_dialects.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_dialects_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_fuzz_fuzz_dialects_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_dialects_LDADD = libdialects.a libupstream.a libpolicy.a libpricing.a $(BASE_LIBS) $(PCRE2_LIBS)
+
+# Round trips: what each dialect keeps of a chat, at random.
+ROUND_TRIP_FILES = gateway/dialects/testing_round_trip.c gateway/dialects/testing_round_trip.h \
+	gateway/dialects/testing_chat.c gateway/dialects/testing_chat.h \
+	gateway/dialects/testing_normal.c gateway/dialects/testing_normal.h \
+	gateway/dialects/testing_normal_anthropic.c gateway/dialects/testing_normal_gemini.c \
+	gateway/dialects/testing_normal_openai.c gateway/dialects/testing_normal_responses.c \
+	gateway/dialects/testing_targets.h policies/testing_dice.h
+check_PROGRAMS += gateway/dialects/test_round_trips
+TESTS += gateway/dialects/test_round_trips
+gateway_dialects_test_round_trips_SOURCES = gateway/dialects/test_round_trips.c $(ROUND_TRIP_FILES)
+gateway_dialects_test_round_trips_CFLAGS = $(DIALECT_TEST_CFLAGS)
+gateway_dialects_test_round_trips_LDADD = $(DIALECT_TEST_LIBS)

@@ -18,25 +18,6 @@ static const char book_text[] = "{\"models\":{\"a/x\":{\"context\":1000," VERSIO
 #define MODELS_MAX 8
 #define AT_MS INT64_C(1795521600000)
 
-struct bytes {
-    struct span left;
-    uint64_t spun;                 /* after the last byte: a generator, so that every run ends */
-};
-
-static uint32_t next_roll(void *ctx)
-{
-    struct bytes *b = ctx;
-
-    if (b->left.n) {
-        const uint32_t v = (unsigned char)b->left.p[0];
-
-        b->left = span_skip(b->left, 1);
-        return v * 16777619u >> 8;
-    }
-    b->spun = b->spun * UINT64_C(6364136223846793005) + 1442695040888963407;
-    return (uint32_t)(b->spun >> 33);
-}
-
 static struct book *the_book(void)
 {
     static struct book *book;
@@ -96,8 +77,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct span all = { (const char *)data, size };
     const size_t cut = span_find(all, '\0');
-    struct bytes bytes = { .left = span_skip(all, cut + 1), .spun = size };
-    struct dice dice = { next_roll, &bytes };
+    struct dice_bytes bytes = { .left = span_skip(all, cut + 1), .seed = size };
+    struct dice dice = { dice_roll_bytes, &bytes };
     struct problems ps;
     struct policy *p;
     json_t *tree;
