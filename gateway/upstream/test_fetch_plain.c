@@ -543,10 +543,12 @@ static void an_answer_before_the_request_is_sent_counts(void **state)
     struct bench b;
     struct peer p;
     struct call c;
-    struct span body = { text, sizeof(text) };
+    struct span body[16];          /* more than the kernel takes off our hands */
 
     (void)state;
     memset(text, 'x', sizeof(text));
+    for (size_t i = 0; i < 16; i++)
+        body[i] = (struct span){ text, sizeof(text) };
     bench_open(&b, NULL);
     assert_true(peer_open(&p, &b, AF_INET));
     struct fetch_target *t = target(p.url);
@@ -554,8 +556,8 @@ static void an_answer_before_the_request_is_sent_counts(void **state)
     p.text = SPAN_LIT("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno");
     p.eager = true;
     s.method = FETCH_POST;
-    s.body = &body;
-    s.n_body = 1;
+    s.body = body;
+    s.n_body = 16;
     for (int i = 0; i < 2; i++) {
         call_init(&c, &b);
         start(&b, &c, &s);
