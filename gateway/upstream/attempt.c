@@ -435,7 +435,7 @@ bool attempt_close(struct attempt *a)
 void attempt_cancel(struct attempt *a)
 {
     if (a->call) {
-        a->reached = true;
+        a->reached = fetch_connected(a->call);
         fetch_cancel(a->call);
     }
     a->call = NULL;

@@ -867,6 +867,7 @@ void fetch_resume(struct fetch_call *c)
     event_active(&f->kick, EV_TIMEOUT, 1);
 }
 
+bool fetch_connected(const struct fetch_call *c) { return plain_of(c) ? plain_connected(plain_of(c)) : c->connected_us != 0; }
 bool fetch_paused(const struct fetch_call *c) { return plain_of(c) ? plain_paused(plain_of(c)) : c->paused; }
 
 struct span fetch_header(const struct fetch_call *c, const char *name)

@@ -146,6 +146,8 @@ void fetch_pause(struct fetch_call *call);
 void fetch_resume(struct fetch_call *call);
 bool fetch_paused(const struct fetch_call *call);
 
+/* Has a connection been there, so that something of the request may have left? Before, nobody can bill for it. */
+bool fetch_connected(const struct fetch_call *call);
 /* A header of the answer by its name in any case, the last one if there are several; SPAN_NONE when absent. Valid
  * until on_end returns. NUL-terminated behind the span. */
 struct span fetch_header(const struct fetch_call *call, const char *name);

@@ -908,6 +908,7 @@ void plain_resume(struct plain_call *c)
 }
 
 bool plain_paused(const struct plain_call *c) { return c->paused; }
+bool plain_connected(const struct plain_call *c) { return c->connected_us != 0; }
 void *plain_ctx(const struct plain_call *c) { return c->ctx; }
 struct span plain_header(const struct plain_call *c, const char *name) { return plain_answer_header(&c->answer, name); }
 

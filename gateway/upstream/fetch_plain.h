@@ -20,6 +20,7 @@ void plain_cancel(struct plain_call *c);
 void plain_pause(struct plain_call *c);
 void plain_resume(struct plain_call *c);
 bool plain_paused(const struct plain_call *c);
+bool plain_connected(const struct plain_call *c);
 struct span plain_header(const struct plain_call *c, const char *name);
 void *plain_ctx(const struct plain_call *c);
 void plain_add_stats(const struct plain *p, struct fetch_stats *out);

@@ -306,6 +306,24 @@ class Unreachable(Failures):
                 self.assertEqual((r.status, r.headers["x-tollgate-model"]), (200, "cheap"))
                 self.assertEqual(self.verdicts(r), [("failed:" + why, "m"), ("accepted", "cheap")])
 
+    def test_a_call_that_never_left_costs_nothing_when_the_caller_leaves_or_the_deadline_comes(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:    # takes connections, and says nothing to a handshake
+            h = House(config={"providers": {"mock": {
+                "dialect": "openai", "base_url": "https://127.0.0.1:%d/v1" % silent.getsockname()[1]}}})
+            with h:
+                r = h.chat(headers={"x-tollgate-deadline-ms": "300"}, model="mock/cheap")
+                self.assertEqual((r.status, r.headers["x-tollgate-cost-usd"]), (504, "0"))
+                c = h.connect()
+                c.request("POST", "/v1/chat/completions", json.dumps(
+                    {"model": "mock/cheap", "messages": [{"role": "user", "content": "Hi"}]}),
+                    {"authorization": "Bearer " + h.key})
+                wait_for(lambda: h.sql("select 1 from reservations where state = 'open'"), 5, "the call")
+                c.close()
+                wait_for(lambda: not h.sql("select 1 from reservations where state = 'open'"), 5, "its end")
+                self.assertEqual(h.sql("select verdict, cost_nano from attempts order by started_ms"),
+                                 [("cancelled:deadline", 0), ("cancelled:caller", 0)])
+                h.run("audit")
+
     def test_a_certificate_that_does_not_verify_is_never_talked_to(self):
         before = self.tls.stats()["requests"]
         for name in ("untrusted", "misnamed", "plain"):
