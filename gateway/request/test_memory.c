@@ -129,7 +129,7 @@ static void the_oldest_goes_when_the_room_is_full(void **state)
 {
     struct memory *t = memory_new(20000);
     struct history a;
-    char id[16];
+    char id[32];
 
     (void)state;
     for (int i = 0; i < 200; i++) {
@@ -241,7 +241,7 @@ static void an_item_lives_a_day_from_when_it_was_last_asked_for(void **state)
 static void what_was_not_asked_for_the_longest_goes_first(void **state)
 {
     struct memory *m = memory_new(20000);
-    char id[16];
+    char id[32];
 
     (void)state;
     keep_item(m, "msg_old", "{}", 0);

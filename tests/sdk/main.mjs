@@ -7,6 +7,7 @@ import { matrix, strictly } from './matrix.mjs';
 import { agents } from './cases/agents.mjs';
 import { badInput } from './cases/bad_input.mjs';
 import { basics } from './cases/basics.mjs';
+import { conversations } from './cases/conversations.mjs';
 import { errors } from './cases/errors.mjs';
 import { features } from './cases/features.mjs';
 import { frameworks } from './cases/frameworks.mjs';
@@ -24,7 +25,7 @@ console.warn = () => {};                        // Anthropic's SDK advises again
 await house.start();
 matrix(group, house, direct, features);
 if (!direct) strictly(group, house, features);
-if (!direct) for (const define of [basics, loops, agents, frameworks, errors, streams, badInput, insideUrls]) define(group, house);
+if (!direct) for (const define of [basics, loops, agents, conversations, frameworks, errors, streams, badInput, insideUrls]) define(group, house);
 const began = Date.now(), failed = await runAll({ only, list: has('--list'), verbose: has('--verbose') || (typeof only === 'string'), dead: () => house.dead });
 const trouble = await house.stop();
 if (trouble) console.log(`not ok - the house stops well\n${trouble}`);
