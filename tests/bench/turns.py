@@ -190,6 +190,9 @@ class Upstream(socketserver.ThreadingTCPServer):
         self.answers, self.made = {"small": "Hello."}, {}
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
+    def handle_error(self, request, client_address):
+        """The gateway has cut a connection: its affair."""
+
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
