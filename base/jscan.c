@@ -6,6 +6,7 @@
  * across the seams of pieces, so that every split of a text gives the same answer at the same place. */
 #include "base/jscan.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "base/bytes.h"
 
 #define TABLE_INLINE 128u           /* slots that need no memory of their own: bodies of up to 64 keys */
+#define COPIES_A_KEY 4              /* 2 would do */
 #define TABLE_KEPT_MAX 4096u        /* slots that survive jscan_reset: 32 KiB */
 
 const struct jscan_limits jscan_default_limits = {
@@ -61,6 +63,8 @@ struct jscan {
 
     uint64_t *table;                /* digests of keys, 0: free; at most half full */
     size_t slots;                   /* a power of two */
+    uint64_t *old;                  /* NULL, or the table before this one: not all of it has been copied over yet */
+    size_t old_slots, old_at;
     size_t keys;
     uint64_t inline_table[TABLE_INLINE];
     uint32_t *open;                 /* [limits.depth]: number of the object, 0 for an array */
@@ -110,21 +114,56 @@ static bool table_add(uint64_t *table, size_t slots, uint64_t digest)    /* fals
     return true;
 }
 
+static void old_free(struct jscan *s)
+{
+    if (s->old != s->inline_table)
+        free(s->old);
+    s->old = NULL;
+}
+
+/* To copy 100,000 digests at once holds a loop for milliseconds: each key that comes copies a few. The old table is whole
+ * until the end, so that what is in it is found there. */
 static bool table_grow(struct jscan *s)
 {
-    const size_t slots = s->slots * 2;
-    uint64_t *table = calloc(slots, sizeof *table);
+    const size_t bytes = s->slots * 2 * sizeof *s->table;
+    uint64_t *table = aligned_alloc(64, bytes);
 
+    assert(!s->old);
     if (!table)
         return false;
-    for (size_t i = 0; i < s->slots; i++)
-        if (s->table[i])
-            table_add(table, slots, s->table[i]);
-    if (s->table != s->inline_table)
-        free(s->table);
+    /* Not calloc, nor malloc, which compilers make a calloc of: pages would fault twice, when they are first read and
+     * when they are first written. */
+    memset(table, 0, bytes);
+    s->old = s->table;
+    s->old_slots = s->slots;
+    s->old_at = 0;
     s->table = table;
-    s->slots = slots;
+    s->slots *= 2;
     return true;
+}
+
+/* The table is full again after old_slots / 2 further keys: it has everything by then. */
+static void table_copy_some(struct jscan *s)
+{
+    for (int i = 0; i < COPIES_A_KEY; i++) {
+        const uint64_t digest = s->old[s->old_at];
+
+        if (digest)
+            table_add(s->table, s->slots, digest);
+        if (++s->old_at == s->old_slots) {
+            old_free(s);
+            return;
+        }
+    }
+}
+
+static bool table_has(const uint64_t *table, size_t slots, uint64_t digest)
+{
+    size_t i = (size_t)digest & (slots - 1);
+
+    while (table[i] && table[i] != digest)
+        i = (i + 1) & (slots - 1);
+    return table[i] == digest;
 }
 
 /* ---- failing ---- */
@@ -170,10 +209,14 @@ static const char *key_too_long(struct jscan *s)
 /* `next`: behind the closing quote. */
 static const char *key_done(struct jscan *s, const char *p, size_t n, const char *next)
 {
+    const uint64_t digest = key_digest(s, s->open[s->depth - 1], p, n);
+
     if (s->keys >= s->slots / 2 && !table_grow(s))
         return fail_memory(s, next);
-    if (!table_add(s->table, s->slots, key_digest(s, s->open[s->depth - 1], p, n)))
+    if ((s->old && table_has(s->old, s->old_slots, digest)) || !table_add(s->table, s->slots, digest))
         return fail_at(s, s->key_from - 1, "a key appears twice in one object");
+    if (s->old)
+        table_copy_some(s);
     s->keys++;
     s->in_key = false;
     s->state = ST_COLON;
@@ -597,6 +640,7 @@ void jscan_free(struct jscan *s)
 {
     if (!s)
         return;
+    old_free(s);
     if (s->table != s->inline_table)
         free(s->table);
     free(s);
@@ -604,6 +648,7 @@ void jscan_free(struct jscan *s)
 
 void jscan_reset(struct jscan *s)
 {
+    old_free(s);
     if (s->slots > TABLE_KEPT_MAX) {
         free(s->table);
         s->table = s->inline_table;

@@ -4,7 +4,7 @@
  * on or two parsers would read differently: depth, number of values, key and number length, invalid UTF-8 (also
  * lone surrogates by escape), duplicate keys in one object (compared after unescaping), anything that RFC 8259 does
  * not allow. `\u0000` is legal. Memory: about 3 KiB, which hold the digests of 64 keys; with more keys a table of 16
- * to 32 bytes a key, bounded by `values`.
+ * to 32 bytes a key, and while it grows 16 more, bounded by `values`. No byte takes long: the table grows key by key.
  *
  * After JSCAN_DONE the text is known to be valid, and the cursor functions below walk it by spans without checks
  * of their own. They must not be given text that was not scanned. */

@@ -334,7 +334,9 @@ static void write_keys(struct buf *b, size_t n, size_t again)
 
 static void a_repeated_key_is_found_among_any_number(void **state)
 {
-    static const size_t counts[] = { 1, 2, 63, 64, 65, 127, 128, 129, 1000, 4096, 99990 };
+    /* around each doubling of the table, and while it is copied */
+    static const size_t counts[] = { 1, 2, 63, 64, 65, 66, 70, 80, 95, 96, 97, 127, 128, 129, 140, 1000, 1030, 4096, 4100, 4200, 5000,
+                                     65536, 65537, 65600, 70000, 81000, 99990 };
 
     (void)state;
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {

@@ -305,6 +305,30 @@ void facts_begin_body(struct request *r)
     f->n_tags = r->n_tags;
 }
 
+static bool own(struct arena *a, struct span *s)
+{
+    if (!s->p)
+        return true;
+    *s = arena_copy(a, *s);
+    return s->p;
+}
+
+bool facts_own_head(struct request *r)
+{
+    struct features *f = &r->features;
+    struct http1_header *headers = ARENA_ARRAY(&r->arena, struct http1_header, f->n_headers + 1);
+    bool ok = headers && own(&r->arena, &f->route_asked);
+
+    for (size_t i = 0; ok && i < f->n_headers; i++) {
+        headers[i] = f->headers[i];
+        ok = own(&r->arena, &headers[i].name) && own(&r->arena, &headers[i].value);
+    }
+    for (size_t i = 0; ok && i < r->n_tags; i++)
+        ok = own(&r->arena, &r->tags[i].name) && own(&r->arena, &r->tags[i].value);
+    f->headers = headers;
+    return ok;
+}
+
 /* A body of ids alone may bring much: it is counted as if it had come. */
 static bool recall_item(void *ctx, struct span id, struct span *json)
 {

@@ -75,18 +75,43 @@ static struct request *request_new(struct worker *w, struct connection *c, const
     return r;
 }
 
-void request_free(struct request *r)
+/* Any thread. */
+static void free_memory(void *ctx)
 {
+    struct request *r = ctx;
+
     if (r->attempt_live)
         attempt_free(&r->attempt);
-    atomic_fetch_sub_explicit(&r->worker->gw->bytes_in_flight, r->counted_bytes, memory_order_relaxed);
-    event_del(&r->timer);
     jscan_free(r->scan);
     buf_free(&r->body);
     buf_free(&r->out);
     arena_free(&r->arena);
-    snapshot_unref(r->snapshot);
     free(r);
+}
+
+/* To give back some megabytes takes a millisecond. */
+static bool is_heavy(const struct request *r)
+{
+    size_t n = r->body.room + r->out.room;
+
+    if (r->attempt_live)
+        n += r->attempt.pieces.room + r->attempt.draft.text.room;
+    return n > REQUEST_LARGE_BYTES;
+}
+
+void request_free(struct request *r, bool at_once)
+{
+    atomic_fetch_sub_explicit(&r->worker->gw->bytes_in_flight, r->counted_bytes, memory_order_relaxed);
+    event_del(&r->timer);
+    snapshot_unref(r->snapshot);
+    if (r->attempt_live)
+        attempt_cancel(&r->attempt);
+    if (at_once || !is_heavy(r)) {
+        free_memory(r);
+        return;
+    }
+    r->job = (struct offload_job){ .run = free_memory, .ctx = r };
+    offload_send(r->worker->offload_port, &r->job);
 }
 
 /* keeps (5) */
@@ -296,30 +321,40 @@ static void send_away(struct request *r, enum away what, void (*work)(void *ctx)
 
 /* ---- PARSE (features with it) ---- */
 
-static enum step step_parsed(struct request *r)
+static enum step parse(struct request *r)
 {
-    if (r->parsed)
+    if (facts_read_body(r))
         return r->endpoint == ENDPOINT_COUNT ? STEP_REPLY : STEP_DECIDE;
     count_add(r->worker, COUNT_REFUSED_BODY, 1);
     return STEP_REPLY;
 }
 
-static void parse(void *ctx)
+static enum step step_decide(struct request *r)
+{
+    return decide_plan(r) ? STEP_DRIVE : STEP_REPLY;
+}
+
+/* DECIDE with it: whether the dialects of the plan's steps can say all this takes long to find out, too. */
+static void parse_and_decide(void *ctx)
 {
     struct request *r = ctx;
 
-    r->parsed = facts_read_body(r);
+    r->next = parse(r);
+    if (r->next == STEP_DECIDE)
+        r->next = step_decide(r);
 }
 
 static enum step step_parse(struct request *r)
 {
     facts_begin_body(r);
-    if (r->body.n <= REQUEST_LARGE_BYTES) {
-        parse(r);
-        return step_parsed(r);
+    if (r->body.n <= REQUEST_LARGE_BYTES)
+        return parse(r);
+    if (!facts_own_head(r)) {
+        request_no_memory(r);
+        return STEP_REPLY;
     }
     if (!offload_full(r->worker->gw->offload)) {
-        send_away(r, AWAY_PARSE, parse);
+        send_away(r, AWAY_PARSE, parse_and_decide);
         return STEP_PARSING;
     }
     fault_set(&r->fault, 503, "server_error", "overloaded", NULL, "Too many large requests are under way; try again in a moment.");
@@ -372,7 +407,7 @@ static bool do_call(struct request *r, const struct action *act)
         count_add(r->worker, COUNT_ESCALATED, 1);
     health_begin(spec.target->health, clock_mono_ms());
     attempt_begin(&r->attempt, &spec);
-    if (r->body.n > REQUEST_LARGE_BYTES) {
+    if (r->counted_bytes > REQUEST_LARGE_BYTES) {    /* with what ids have brought in */
         send_away(r, AWAY_WRITE, write_attempt);
         return true;
     }
@@ -622,7 +657,7 @@ static void run(struct request *r, enum step step)
         case STEP_BODY:
         case STEP_PARSING: return;
         case STEP_PARSE: step = step_parse(r); break;
-        case STEP_DECIDE: step = decide_plan(r) ? STEP_DRIVE : STEP_REPLY; break;
+        case STEP_DECIDE: step = step_decide(r); break;
         case STEP_DRIVE: drive(r, &start); return;
         case STEP_REPLY: step_reply(r); return;
         case STEP_DONE: return;
@@ -649,7 +684,7 @@ static void cancel(struct request *r, enum machine_stop stop)
 static void parse_back(struct request *r)
 {
     if (r->conn) {
-        run(r, step_parsed(r));
+        run(r, r->next);
         return;
     }
     account_refused(r, 499);

@@ -66,7 +66,7 @@ struct request {
     /* While a helper thread is at it: keeps (7). */
     struct offload_job job;
     enum away away;
-    bool parsed;                       /* AWAY_PARSE: the body could be read */
+    enum step next;                    /* AWAY_PARSE: where it goes on */
     bool quit;                         /* the request was to be cancelled meanwhile: `stop` */
     enum machine_stop stop;
     struct notes notes;                /* warnings that hold whoever answers */
@@ -123,7 +123,7 @@ extern const struct connection_handler request_connection_handler;
 void request_on_ledger(struct request *r, enum ledger_rc rc);
 /* ... and what it asked of the ledger's reader, borrowed for the call. */
 void request_on_trace(struct request *r, enum reader_rc rc, struct span text);
-void request_free(struct request *r);
+void request_free(struct request *r, bool at_once);    /* at_once: the helpers have ended */
 /* 503, try again in a moment. False. */
 bool request_no_memory(struct request *r);
 /* Counts bytes that the request holds among those of the process, until it is freed. False: they are too many, a fault is set. */

@@ -77,8 +77,13 @@ static void *helper_main(void *arg)
 
     pthread_setname_np(pthread_self(), "helper");
     while ((job = take(o)) != NULL) {
+        const bool comes_back = job->back;
+
         job->run(job->ctx);
-        hand_back(o, job);
+        if (comes_back)
+            hand_back(o, job);
+        else
+            atomic_fetch_sub_explicit(&o->busy, 1, memory_order_relaxed);
     }
     return NULL;
 }
@@ -113,6 +118,14 @@ void offload_stop(struct offload *o)
     for (int i = 0; i < o->n_threads; i++)
         pthread_join(o->threads[i], NULL);
     o->n_threads = 0;
+    while (o->first) {
+        struct offload_job *job = o->first;
+
+        o->first = job->next;
+        if (!job->back)
+            job->run(job->ctx);
+    }
+    o->last = &o->first;
 }
 
 void offload_free(struct offload *o)

@@ -18,7 +18,8 @@ struct offload_port;
 
 struct offload_job {
     void (*run)(void *ctx);          /* helper thread */
-    void (*back)(void *ctx);         /* the worker's, from offload_port_drain */
+    void (*back)(void *ctx);         /* the worker's, from offload_port_drain. NULL: nothing comes back, `run` may free the job,
+                                      * and it is run in any case, at the latest by offload_stop */
     void *ctx;
     struct offload_job *next;        /* private, as what follows */
     struct offload_port *port;
@@ -26,7 +27,8 @@ struct offload_job {
 
 /* NULL: no memory or no thread. */
 struct offload *offload_new(void);
-/* When the workers have ended: what runs is waited for, what waits is never run, nothing comes back any more. */
+/* When the workers have ended: what runs is waited for; what waits and would come back is never run, and nothing comes back
+ * any more. */
 void offload_stop(struct offload *o);
 void offload_free(struct offload *o);    /* stops it too; after its ports */
 

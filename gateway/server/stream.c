@@ -13,7 +13,7 @@
 
 #define READ_BYTES 16384       /* room for one TLS record */
 #define WRITE_BYTES 16000      /* within one TLS record, and with its header within a chain of 16 KiB */
-#define TURN_BYTES 262144      /* what one connection may read in a turn before others have theirs */
+#define TURN_BYTES 65536       /* what one connection may read or write in a turn before others have theirs */
 
 enum io { IO_OK, IO_WAIT_READ, IO_WAIT_WRITE, IO_CLOSED };
 
@@ -24,6 +24,7 @@ struct stream {
     struct evbuffer *in, *out;
     struct event read, write, closed, flush;
     size_t input_max;
+    size_t burst;              /* bytes written since the socket was last waited for */
     size_t retry;              /* bytes of the SSL_write that must be repeated as it was */
     const struct stream_callbacks *callbacks;
     void *ctx;
@@ -218,6 +219,7 @@ static void write_on(struct stream *s)
         sent += n;
         left -= n;
     }
+    s->burst += sent;
     if (left && io != IO_CLOSED)
         event_add(&s->write, NULL);
     else
@@ -237,6 +239,7 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     s->depth++;
+    s->burst = 0;
     if (s->handshaking)
         shake_hands(s);
     else if (!s->stopped)
@@ -261,8 +264,12 @@ static void on_appended(struct evbuffer *out, const struct evbuffer_cb_info *inf
     struct stream *s = arg;
 
     (void)out;
-    if (info->n_added && info->orig_size == 0)
+    if (!info->n_added || info->orig_size)
+        return;
+    if (s->burst < TURN_BYTES)
         event_active(&s->flush, EV_TIMEOUT, 0);
+    else
+        event_add(&s->write, NULL);    /* a reader as fast as we are would have the loop to itself: by way of epoll */
 }
 
 static void on_closed(evutil_socket_t fd, short what, void *arg)

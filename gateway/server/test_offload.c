@@ -194,6 +194,32 @@ static void a_stop_waits_for_what_runs_and_runs_no_more(void **state)
     offload_free(o);
 }
 
+static void count(void *ctx)
+{
+    atomic_fetch_add((_Atomic int *)ctx, 1);
+}
+
+static void what_does_not_come_back_is_run_in_any_case(void **state)
+{
+    static struct offload_job jobs[JOBS];
+    struct offload *o = offload_new();
+    _Atomic int ran = 0;
+    struct offload_port *p;
+    int fd;
+
+    (void)state;
+    returned = 0;
+    p = offload_port_new(o, &fd);
+    for (size_t i = 0; i < JOBS; i++) {
+        jobs[i] = (struct offload_job){ .run = count, .ctx = &ran };
+        offload_send(p, &jobs[i]);
+    }
+    offload_stop(o);    /* in the midst of them */
+    assert_int_equal(ran, JOBS);
+    offload_port_free(p);
+    offload_free(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +227,7 @@ int main(void)
         cmocka_unit_test(many_jobs_each_run_and_come_back_once),
         cmocka_unit_test(a_job_comes_back_to_the_port_that_sent_it),
         cmocka_unit_test(it_is_full_while_very_many_wait_and_not_after),
+        cmocka_unit_test(what_does_not_come_back_is_run_in_any_case),
         cmocka_unit_test(a_stop_waits_for_what_runs_and_runs_no_more),
     };
 

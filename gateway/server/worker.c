@@ -253,6 +253,16 @@ void worker_bury(struct worker *w, struct request *r)
     event_add(w->dying_event, &(struct timeval){ 0 });
 }
 
+static void bury(struct worker *w, bool at_once)
+{
+    while (w->dying) {
+        struct request *r = w->dying;
+
+        w->dying = r->next_dying;
+        request_free(r, at_once);
+    }
+}
+
 static void on_dying(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *w = arg;
@@ -260,12 +270,7 @@ static void on_dying(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     worker_turn(w);
-    while (w->dying) {
-        struct request *r = w->dying;
-
-        w->dying = r->next_dying;
-        request_free(r);
-    }
+    bury(w, false);
 }
 
 /* xoroshiro128++ (Blackman and Vigna): ids and digests' seeds, nothing secret. */
@@ -425,8 +430,7 @@ void worker_free(struct worker *w)
         connection_free(w->connections.first);
     if (w->fetch)
         fetch_free(w->fetch);
-    if (w->dying)
-        on_dying(-1, 0, w);
+    bury(w, true);
     if (w->reader_event)
         event_free(w->reader_event);
     reader_port_free(w->reader_port);

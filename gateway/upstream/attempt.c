@@ -134,9 +134,11 @@ static void note_retry_after(struct attempt *a, struct fetch_call *call)
         a->outcome.retry_after_ms = ms;
 }
 
+/* Responses repeats much of a request in its answer. */
 static bool is_large(struct attempt *a)
 {
-    return !a->stream && a->outcome.status < 300 && body_of(a, a->outcome.status)->n > ATTEMPT_LARGE_BYTES;
+    return !a->stream && a->outcome.status < 300 &&
+           (body_of(a, a->outcome.status)->n > ATTEMPT_LARGE_BYTES || (!a->relays && a->chat->body.n > ATTEMPT_LARGE_BYTES));
 }
 
 static void on_end(void *ctx, struct fetch_call *call, const struct fetch_result *r)
@@ -367,20 +369,21 @@ static bool says_otherwise(const struct attempt *a)
     return a->wire->id == DIALECT_CHAT && a->to.quirks->reasoning_field == REASONING_BLOCKS;
 }
 
-/* Answers of another dialect are written by the caller's own. No memory: then it cannot be called. */
-static void make_writer(struct attempt *a, const struct attempt_spec *s)
+/* Answers of another dialect are written by the caller's own. */
+static bool make_writer(struct attempt *a)
 {
-    const struct dialect *callers = dialect_get(s->chat->dialect);
+    const struct dialect *callers = dialect_get(a->chat->dialect);
 
-    a->writer = callers->writer_new(s->reply, &a->pieces);
+    a->writer = callers->writer_new(&a->reply, &a->pieces);
     a->draft.writer = a->writer;
     a->draft.names = &a->names;
+    return a->writer != NULL;
 }
 
 void attempt_begin(struct attempt *a, const struct attempt_spec *s)
 {
     *a = (struct attempt){ .callbacks = s->callbacks, .ctx = s->ctx, .fetch = s->fetch, .scan = s->scan, .arena = s->arena,
-                           .strict = s->strict, .target = s->target, .chat = s->chat, .stream = s->chat->stream,
+                           .reply = *s->reply, .strict = s->strict, .target = s->target, .chat = s->chat, .stream = s->chat->stream,
                            .in_flight = s->in_flight,
                            .in_flight_most = s->in_flight_most, .key = PROVIDER_KEY_NONE, .first_byte_us = -1,
                            .total_us = -1 };
@@ -399,26 +402,17 @@ void attempt_begin(struct attempt *a, const struct attempt_spec *s)
     buf_init(&a->pieces, PIECES_BYTES_MAX);
     buf_init(&a->terminal, PIECES_BYTES_MAX);
     a->spec.method = FETCH_POST;
-    if (!a->relays)
-        make_writer(a, s);
 }
 
 void attempt_write(struct attempt *a)
 {
-    a->written = write_request(a);
+    a->written = write_request(a) && (a->relays || make_writer(a));
 }
 
 bool attempt_call(struct attempt *a)
 {
-    return a->written && (a->relays || a->writer) &&
+    return a->written &&
            provider_add_lines(a->wire->id, a->chat->anthropic_version, a->chat->anthropic_beta, a->arena, &a->spec) && call(a);
-}
-
-bool attempt_start(struct attempt *a, const struct attempt_spec *s)
-{
-    attempt_begin(a, s);
-    attempt_write(a);
-    return attempt_call(a);
 }
 
 bool attempt_close(struct attempt *a)

@@ -24,10 +24,11 @@ struct attempt_callbacks {
     void (*on_progress)(void *ctx, struct attempt *a);
     /* A key was refused or has reached its limit (outcome.status), and the provider has another. False: let it end here. */
     bool (*on_next_key)(void *ctx, struct attempt *a);
-    /* A whole answer of more than ATTEMPT_LARGE_BYTES has come, and to read it takes long. True: the owner has attempt_read
-     * called, on any thread, and then calls attempt_finish on the loop's. False, or NULL: it is read here. */
+    /* A whole answer of more than ATTEMPT_LARGE_BYTES has come, or one to so large a request, and to read it takes long. True:
+     * the owner has attempt_read called, on any thread, and then calls attempt_finish on the loop's. False, or NULL: it is
+     * read here. */
     bool (*on_large)(void *ctx, struct attempt *a);
-    /* It is over; `outcome` is filled in. Once, last, never from inside attempt_start. */
+    /* It is over; `outcome` is filled in. Once, last, never from inside attempt_call. */
     void (*on_end)(void *ctx, struct attempt *a);
 };
 
@@ -49,6 +50,7 @@ struct attempt {
     struct target to;
     struct arena *arena;
     bool strict;
+    struct reply_info reply;
     bool written;                      /* the provider's body is there */
     struct fetch_spec spec;
     struct buf request;                /* a translated body */
@@ -100,11 +102,10 @@ struct attempt_spec {
 const struct dialect *attempt_target(const struct snapshot_model *t, const struct book_model *m, const struct chat *chat,
                                      struct target *to);
 
-/* False: it could not even begin; `outcome` says why: the request cannot be written (status 400, our own words), no key (401),
- * no memory (TRANSPORT_LOCAL). Then no callback comes. *a is handed over to attempt_free either way. */
-bool attempt_start(struct attempt *a, const struct attempt_spec *spec);
-/* Its three parts, for a body whose writing takes long: begin, write (any thread; nobody else may touch the attempt, the chat or
- * the arena meanwhile), call. */
+/* The start in three parts, since to write a large body takes long: from attempt_begin on *a is handed over to attempt_free;
+ * attempt_write may run on any thread, and nobody else touches attempt, chat and arena meanwhile; attempt_call sends it.
+ * False: it could not even begin; `outcome` says why: the request cannot be written (status 400, our own words), no key (401),
+ * no memory (TRANSPORT_LOCAL). Then no callback comes. */
 void attempt_begin(struct attempt *a, const struct attempt_spec *spec);
 void attempt_write(struct attempt *a);
 bool attempt_call(struct attempt *a);

@@ -37,6 +37,7 @@
 #define READ_BYTES 16384u          /* one read, and the most that a paused call has in memory */
 #define READS_A_TURN 4             /* then others have their turn */
 #define PIECES_MAX 64              /* of one write */
+#define SEND_A_TURN 65536u         /* of a request; a loopback socket takes 4 MiB at once, and delivers them within the call */
 #define HELD_BYTES 4096u           /* at first, of half a head; at most 2 * FETCH_HEAD_BYTES_MAX */
 
 enum call_state { CALL_POOLED, CALL_QUEUED, CALL_CONNECTING, CALL_WAITING, CALL_BODY, CALL_ENDING };
@@ -319,7 +320,8 @@ static struct span request_head(struct plain_call *c)
     return buf_span(b);
 }
 
-static size_t request_pieces(struct plain_call *c, struct span head, struct iovec *v, size_t *bytes, bool *all)
+/* Of what is left to be sent, `most` bytes of the body and those of the head. */
+static size_t request_pieces(struct plain_call *c, struct span head, size_t most, struct iovec *v, size_t *bytes, bool *all)
 {
     struct span rest = span_skip(head, c->head_sent);
     size_t n = 0, at = c->at_byte, i;
@@ -328,10 +330,16 @@ static size_t request_pieces(struct plain_call *c, struct span head, struct iove
     if (rest.n)
         v[n++] = (struct iovec){ (void *)(uintptr_t)rest.p, rest.n };
     *bytes = rest.n;
-    for (i = c->at_span; i < c->n_body && n < PIECES_MAX; i++, at = 0) {
+    for (i = c->at_span; i < c->n_body && n < PIECES_MAX && most; i++, at = 0) {
         rest = span_skip(c->body[i], at);
         if (!rest.n)
             continue;
+        if (rest.n > most) {
+            v[n++] = (struct iovec){ (void *)(uintptr_t)rest.p, most };
+            *bytes += most;
+            break;
+        }
+        most -= rest.n;
         v[n++] = (struct iovec){ (void *)(uintptr_t)rest.p, rest.n };
         *bytes += rest.n;
     }
@@ -358,23 +366,24 @@ static void request_advance(struct plain_call *c, struct span head, size_t n)
     }
 }
 
-/* As much as the socket takes. */
+/* As much as the socket takes, up to a share of the turn. */
 static void call_send(struct plain_call *c)
 {
     const struct span head = request_head(c);
+    size_t most = SEND_A_TURN;
     bool all = false;
 
     if (!buf_ok(&c->plain->head)) {
         call_fail_later(c, FETCH_MEMORY, ENOMEM);
         return;
     }
-    while (!c->sent_all && !c->deaf) {
+    while (!c->sent_all && !c->deaf && most) {
         struct iovec v[PIECES_MAX];
         size_t bytes;
         struct msghdr m = { .msg_iov = v };
         ssize_t put;
 
-        m.msg_iovlen = request_pieces(c, head, v, &bytes, &all);
+        m.msg_iovlen = request_pieces(c, head, most, v, &bytes, &all);
         put = bytes ? sendmsg(c->conn->fd, &m, MSG_NOSIGNAL | (all ? 0 : MSG_MORE)) : 0;
         if (put < 0 && errno == EINTR)
             continue;
@@ -389,6 +398,7 @@ static void call_send(struct plain_call *c)
         c->sent_all = all && (size_t)put == bytes;
         if ((size_t)put < bytes)
             break;
+        most -= bytes < most ? bytes : most;
     }
     call_watch(c);
 }

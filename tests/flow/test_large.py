@@ -23,7 +23,10 @@ def wide(**more):
 
 
 def to(*names, **more):
-    return policy(routes=[{"name": "default", "steps": [{"model": "mock/" + n, "checks": CHECKS} for n in names]}], **more)
+    """The first route looks at the heads: that of a caller who has left, too."""
+    steps = [{"model": "mock/" + n, "checks": CHECKS} for n in names]
+    return policy(routes=[{"name": "odd", "when": {"all": [{"header": "x-odd", "is": "yes"}, {"tag": "odd"}]}, "steps": steps},
+                          {"name": "default", "steps": steps}], **more)
 
 
 def large(model="auto", n=LARGE * 2, **fields):
@@ -95,6 +98,13 @@ class Large(Shared):
         self.assertEqual(r.status, 200)
         self.assertTrue(self.h.mock.last_body() == body.replace('"auto"', '"cheap"').encode())
         self.assertEqual(self.row_of(r), (200, 1))
+
+    def test_a_large_body_is_routed_by_its_headers_and_tags(self):
+        r = self.h.post(large(), {"x-odd": "yes", "x-tollgate-tag": "odd=yes"})
+        self.assertEqual((r.status, r.headers["x-tollgate-route"]), (200, "odd"))
+        r = self.h.post(large(), {"x-tollgate-route": "odd"})
+        self.assertEqual((r.status, r.headers["x-tollgate-route"]), (200, "odd"))
+        self.assertEqual(self.h.post(large(), {"x-odd": "yes"}).headers["x-tollgate-route"], "default")
 
     def test_a_large_body_is_streamed_to(self):
         self.h.mock.script("cheap", "chunks=3,bytes=8")
