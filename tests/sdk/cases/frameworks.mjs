@@ -82,7 +82,7 @@ function aiSdk(add, house) {
       if (['deepseek', 'anthropic'].includes(key)) assert.deepEqual(back.filter((i) => i.reasoning !== undefined).map((i) => i.reasoning), ['I need the weather in Oslo.', 'Now Bergen, and the time.']);
       if (name !== 'openai-chat' && ['gemini', 'anthropic', 'deepseek'].includes(key)) assert.equal((await r.steps)[0].reasoningText, 'I need the weather in Oslo.');
     });
-    for (const stored of name === 'openai-responses' && ['chat', 'responses'].includes(key) ? [true, false] : [false]) add(`ai-sdk/${name}-${key}/two-turns${stored ? '-stored' : ''}`, async (ctx) => {
+    for (const stored of name === 'openai-responses' ? [true, false] : [false]) add(`ai-sdk/${name}-${key}/two-turns${stored ? '-stored' : ''}`, async (ctx) => {
       const more = { ...quick, providerOptions: { openai: name === 'openai-chat' ? {} : { store: stored, reasoningEffort: 'high', reasoningSummary: 'auto', forceReasoning: true }, anthropic: { thinking: { type: 'adaptive' } }, google: { thinkingConfig: { includeThoughts: true, thinkingLevel: 'high' } } } };
       const thinker = make(house)(`${t.provider}/${t.thinks}`), question = { role: 'user', content: ctx.say('think') };
       const one = await generateText({ model: thinker, messages: [question], ...more });
