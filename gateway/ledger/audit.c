@@ -185,6 +185,8 @@ static void check_attempt(struct audit *a, sqlite3_stmt *st)
     a->out->attempts++;
     a->out->cost_nano += says;
     v = is_free(st, &u) ? NULL : version_of(a, st);
+    if (!extras)
+        differ(a, "attempt %d of request %.*s has extras that are no JSON", sqlite3_column_int(st, A_N), SPAN_FMT(id));
     if (v && price_attempt_at(v, sqlite3_column_int64(st, A_PRICED), json_span(extras, "service_tier"), &u, &c) != PRICE_OK)
         differ(a, "attempt %d of request %.*s has counters that cannot be priced", sqlite3_column_int(st, A_N), SPAN_FMT(id));
     else if (v && c.cost_nano != says) {
@@ -241,6 +243,17 @@ static const char *const row_checks[] = {
     "SELECT 'attempt ' || a.n || ' of request ' || a.request_id || ' cost more than its reservation and is not flagged' FROM"
     " reservations v JOIN attempts a ON a.request_id = v.request_id AND a.n = v.n WHERE a.cost_nano > v.amount_nano AND NOT"
     " a.over_reserved LIMIT 1",
+    "SELECT 'attempt ' || a.n || ' of request ' || a.request_id || ' is flagged as above its reservation and is not' FROM"
+    " reservations v JOIN attempts a ON a.request_id = v.request_id AND a.n = v.n WHERE a.cost_nano <= v.amount_nano AND"
+    " a.over_reserved LIMIT 1",
+    /* As store.c closes them. An attempt of usage without a price costs 0 and is settled all the same. */
+    "SELECT 'the reservation of attempt ' || v.n || ' of request ' || v.request_id || ' in ' || v.scope || ' is ' || v.state ||"
+    " ', which does not fit the attempt (' || a.usage_source || ', ' || a.cost_nano || ' nano-dollars)' FROM reservations v JOIN"
+    " attempts a ON a.request_id = v.request_id AND a.n = v.n WHERE v.state <> 'open' AND (v.closed_ms IS NULL OR (v.state ="
+    " 'estimated') <> (a.usage_source = 'estimated') OR (v.state = 'released' AND a.cost_nano > 0)) LIMIT 1",
+    "SELECT 'attempt ' || v.n || ' of request ' || v.request_id || ' is held in the scope ' || v.scope || ', which is not of its"
+    " caller' FROM reservations v JOIN requests r ON r.id = v.request_id WHERE v.scope NOT IN ('none', 'team:' || r.team, 'key:'"
+    " || r.key_id) LIMIT 1",
 };
 
 static bool check_open(struct audit *a)

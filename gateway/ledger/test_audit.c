@@ -94,6 +94,13 @@ static void what_is_missing_or_too_much_is_found(void **state)
         { "UPDATE attempts SET priced_ms = 0", "did not hold" },
         { "UPDATE attempts SET n = 2", "the attempt has no row" },
         { "UPDATE reservations SET amount_nano = 5", "is not flagged" },
+        { "UPDATE reservations SET state = 'released' WHERE request_id = (SELECT min(id) FROM requests)", "does not fit" },
+        { "UPDATE reservations SET state = 'estimated' WHERE request_id = (SELECT min(id) FROM requests)", "does not fit" },
+        { "UPDATE reservations SET closed_ms = NULL WHERE request_id = (SELECT min(id) FROM requests)", "does not fit" },
+        { "UPDATE reservations SET scope = 'team:ghost' WHERE request_id = (SELECT min(id) FROM requests)", "team:ghost" },
+        { "UPDATE attempts SET usage_source = 'estimated' WHERE request_id = (SELECT min(id) FROM requests)", "does not fit" },
+        { "UPDATE attempts SET over_reserved = 1 WHERE request_id = (SELECT min(id) FROM requests)", "flagged as above" },
+        { "UPDATE attempts SET extras = 'x' WHERE request_id = (SELECT min(id) FROM requests)", "no JSON" },
         { "UPDATE reservations SET state = 'open' WHERE request_id = (SELECT min(id) FROM requests)", "is open" },
         { "UPDATE requests SET status = NULL WHERE id = (SELECT min(id) FROM requests)", "rollup" },
     };
