@@ -107,7 +107,8 @@ typedef void (*writer_on_item)(void *ctx, struct span id, struct span json);
 
 enum relay {
     RELAY_PASSED,                      /* appended to out */
-    RELAY_HELD,                        /* the terminal event: appended to terminal; it goes out after the ledger has the row */
+    RELAY_HELD,                        /* the terminal event, or one behind it: appended to terminal; it goes out after the
+                                        * ledger has the row */
     RELAY_FAILED,
 };
 
@@ -132,7 +133,7 @@ struct dialect {
     /* `json` has been scanned. False: not this dialect, or d->failed. An error object sets d->has_error and is true. */
     bool (*read_whole)(struct draft *d, struct span json, const struct target *target);
     /* One event of a stream. `name` is the event line's (SPAN_NONE), `json` its data, scanned; "[DONE]" never comes here:
-     * the attempt sets d->ended. */
+     * on Chat the attempt sets d->ended. */
     bool (*read_event)(struct draft *d, struct span name, struct span json, const struct target *target);
     /* The body of an HTTP error. `scanned`: it is valid JSON; else it is text, HTML or nothing. */
     void (*read_error)(struct draft *d, struct span body, bool scanned);

@@ -3,15 +3,30 @@
 
 #include "gateway/dialects/gemini_table.h"
 
-/* Bytes pass; for a caller of the array form the events' data become its elements. There is no terminal event to be held. */
+/* Does the event say that the answer is over? Of several candidates each says it for itself. */
+static bool is_last(const struct chat *chat, struct span json)
+{
+    struct jiter it = jiter_begin(jval_get(json, "candidates"));
+
+    return chat->n <= 1 && ((jiter_next(&it) && jval_type(jval_get(it.value, "finishReason")) == JTYPE_STRING) ||
+                            jval_type(jval_get(jval_get(json, "promptFeedback"), "blockReason")) == JTYPE_STRING);
+}
+
+/* Bytes pass; for a caller of the array form the events' data become its elements. What says that the answer is over waits,
+ * with whatever follows it, until it is: a connection may still be cut behind it. */
 static enum relay relay(const struct chat *chat, struct span raw, struct span json, bool begun, struct buf *out,
                         struct buf *terminal)
 {
-    (void)terminal;
-    if (!chat->stream_array)
-        return buf_add_span(out, raw) ? RELAY_PASSED : RELAY_FAILED;
-    buf_add_str(out, begun ? ",\r\n" : "[");
-    return buf_add_span(out, json) ? RELAY_PASSED : RELAY_FAILED;
+    const bool last = terminal->n > 0 || is_last(chat, json);
+
+    begun |= terminal->n > 0;
+    if (last)
+        out = terminal;
+    if (chat->stream_array)
+        buf_add_str(out, begun ? ",\r\n" : "[");
+    if (!buf_add_span(out, chat->stream_array ? json : raw))
+        return RELAY_FAILED;
+    return last ? RELAY_HELD : RELAY_PASSED;
 }
 
 static const char *relay_end(const struct chat *chat)

@@ -354,6 +354,42 @@ static void events_of_the_same_dialect_pass_and_become_elements_of_an_array(void
     buf_free(&terminal);
 }
 
+/* A connection may be cut behind it: a caller would have both the end and an error. */
+static void what_says_that_the_answer_is_over_waits_for_the_row_with_all_behind_it(void **state)
+{
+    static const struct { const char *event, *then; int64_t n; bool held; } table[] = {
+        { "{\"candidates\":[{\"finishReason\":\"STOP\"}]}", "{\"usageMetadata\":{}}", 1, true },
+        { "{\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}", "{\"usageMetadata\":{}}", 1, true },
+        { "{\"candidates\":[{\"finishReason\":null}]}", "{}", 1, false },
+        { "{\"candidates\":[]}", "{}", 1, false },
+        { "{\"candidates\":[{\"finishReason\":\"STOP\"}]}", "{}", 2, false },    /* the other one goes on */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        const enum relay want = table[i].held ? RELAY_HELD : RELAY_PASSED;
+        const struct span first = span_str(table[i].event), second = span_str(table[i].then);
+        struct chat chat;
+        struct buf out, terminal, text;
+
+        chat_init(&chat, DIALECT_GEMINI, SPAN_LIT("{}"));
+        chat.n = table[i].n;
+        chat.stream = chat.stream_array = true;
+        buf_init(&out, 4096);
+        buf_init(&terminal, 4096);
+        buf_init(&text, 4096);
+        assert_int_equal(gemini_dialect.relay(&chat, first, first, false, &out, &terminal), want);
+        assert_int_equal(gemini_dialect.relay(&chat, second, second, !table[i].held, &out, &terminal), want);
+        assert_int_equal(out.n == 0, table[i].held);
+        assert_int_equal(terminal.n > 0, table[i].held);
+        buf_printf(&text, "[%s,\r\n%s", table[i].event, table[i].then);
+        assert_string_equal(table[i].held ? terminal.p : out.p, text.p);
+        buf_free(&out);
+        buf_free(&terminal);
+        buf_free(&text);
+    }
+}
+
 static void faults_speak_googles_words(void **state)
 {
     static const struct { int status; const char *code, *word; } table[] = {
@@ -456,6 +492,7 @@ int main(void)
         cmocka_unit_test(what_we_write_reads_back_as_what_it_was),
         cmocka_unit_test(usage_survives_the_way_out_and_back),
         cmocka_unit_test(events_of_the_same_dialect_pass_and_become_elements_of_an_array),
+        cmocka_unit_test(what_says_that_the_answer_is_over_waits_for_the_row_with_all_behind_it),
         cmocka_unit_test(faults_speak_googles_words),
         cmocka_unit_test(a_fault_tells_its_field_its_wait_and_its_request),
         cmocka_unit_test(pages_are_googles),

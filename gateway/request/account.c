@@ -168,27 +168,38 @@ static bool believable(const struct usage *u)
            u->output_audio <= TOKENS_MAX && u->output_image <= TOKENS_MAX && u->searches <= TOKENS_MAX;
 }
 
-/* What the ended attempt used. Where the provider said nothing although it may bill, the upper bound: the whole prompt,
- * and for a stream as many tokens as bytes came (BerriAI/litellm#14457: a caller that leaves must not make it free). */
-static void charge_bound(struct request *r)
+/* The most that can be billed for an answer that broke off: as many tokens as bytes came, of a whole one by its text. */
+static int64_t output_bound(const struct request *r)
 {
     const struct attempt *a = &r->attempt;
+    const int64_t most = r->worst.usage.output;
 
-    r->usage = r->worst.usage;
-    r->usage_source = ROW_ESTIMATED;
-    if (a->draft.usage_begun) {    /* the prompt's counters have come: the end of the stream has not */
-        const int64_t output = r->usage.output, reasoning = r->usage.reasoning;
+    return (r->chat.stream || a->draft.generated_bytes) && a->draft.generated_bytes < most ? a->draft.generated_bytes : most;
+}
 
-        r->usage = a->draft.usage;
-        r->usage.output = output;
-        r->usage.reasoning = reasoning;
-        r->usage_source = ROW_PARTIAL;
-    }
-    /* What is in hand bounds the output: a stream as far as it came, a whole answer by its text. */
-    if ((r->chat.stream || a->draft.generated_bytes) && a->draft.generated_bytes < r->usage.output)
-        r->usage.output = a->draft.generated_bytes;
+/* What the ended attempt used where the provider said nothing of its output although it may bill
+ * (BerriAI/litellm#14457: a caller that leaves must not make it free). The prompt is what it said at the beginning, cache
+ * reads and writes included (wire/anthropic-messages section 10), else its upper bound. */
+static void charge_bound(struct request *r)
+{
+    const struct draft *d = &r->attempt.draft;
+    const int64_t most = output_bound(r);
+
+    r->usage = d->usage_begun ? d->usage : r->worst.usage;
+    r->usage_source = d->usage_begun ? ROW_PARTIAL : ROW_ESTIMATED;
+    if (r->usage.output < most || !d->usage_begun)
+        r->usage.output = most;
+    r->usage.reasoning = r->worst.usage.reasoning;
     if (r->usage.reasoning > r->usage.output)
         r->usage.reasoning = r->usage.output;
+}
+
+/* Running counts of a stream that never came to its end: its tokens behind the last count are not in them. */
+static bool broke_off(const struct request *r)
+{
+    const struct draft *d = &r->attempt.draft;
+
+    return r->chat.stream && d->has_usage && !d->ended && d->finish == FINISH_NONE;
 }
 
 void account_price(struct request *r)
@@ -198,10 +209,10 @@ void account_price(struct request *r)
     struct span tier = span_str(a->draft.service_tier);
 
     r->usage = a->draft.usage;
-    r->usage_source = a->draft.usage_mended ? ROW_PARTIAL : ROW_REPORTED;
+    r->usage_source = a->draft.usage_mended || broke_off(r) ? ROW_PARTIAL : ROW_REPORTED;
     if (!a->draft.has_usage && attempt_may_be_billed(a)) {
         charge_bound(r);
-        tier = r->worst.service_tier;
+        tier = tier.n ? tier : r->worst.service_tier;
     }
     if (!believable(&r->usage) || price_attempt(s->model, r->attempt_wall_ms, tier, &r->usage, &r->cost) != PRICE_OK) {
         log_warn("request %s: usage of attempt %u is out of range; charged at its upper bound", r->id, r->attempt_n);

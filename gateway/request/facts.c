@@ -231,6 +231,23 @@ struct span facts_decode(struct arena *a, struct span s)
     return out ? (struct span){ out, n } : s;
 }
 
+/* A list that may stand in several fields of the same name is one list (RFC 9110 5.3). */
+static struct span joined(struct request *r, const char *name)
+{
+    const struct http1_head *h = r->head;
+    struct span all = arena_copy(&r->arena, http1_get(h, name));
+    bool first = true;
+
+    for (size_t i = 0; i < h->n_headers; i++) {
+        if (!span_eq_nocase(h->headers[i].name, span_str(name)))
+            continue;
+        if (!first)
+            all = arena_printf(&r->arena, "%.*s,%.*s", SPAN_FMT(all), SPAN_FMT(h->headers[i].value));
+        first = false;
+    }
+    return all;
+}
+
 /* What the head says of a chat whose body does not. */
 static void begin_chat(struct request *r)
 {
@@ -240,12 +257,14 @@ static void begin_chat(struct request *r)
     c->counting = r->endpoint == ENDPOINT_COUNT;
     if (r->dialect->id == DIALECT_GEMINI) {
         c->model = facts_decode(&r->arena, r->argument);
+        if (span_starts(c->model, SPAN_LIT("models/")))    /* the whole name, pasted behind "models/" */
+            c->model = span_skip(c->model, 7);
         c->stream = r->path_streams;
         c->stream_array = r->path_streams && span_find_span(r->head->query, SPAN_LIT("alt=sse")) == r->head->query.n;
     }
     if (r->dialect->id == DIALECT_ANTHROPIC) {
         c->anthropic_version = arena_copy(&r->arena, http1_get(r->head, "anthropic-version"));
-        c->anthropic_beta = arena_copy(&r->arena, http1_get(r->head, "anthropic-beta"));
+        c->anthropic_beta = joined(r, "anthropic-beta");
     }
 }
 

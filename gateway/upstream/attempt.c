@@ -97,14 +97,19 @@ static enum transport read_whole(struct attempt *a, int status)
     return TRANSPORT_OK;
 }
 
+/* [DONE] is the end on Chat alone. Hosts of other dialects may send it behind their terminal event, or in its place when
+ * they broke off: then it ends nothing. */
+static bool done_ends(const struct attempt *a)
+{
+    return a->wire->id == DIALECT_CHAT || a->wire->id == DIALECT_COMPLETIONS;
+}
+
 /* A stream is whole when its terminal event has come (Portkey-AI/gateway#1797: a cut stream ended as a clean 200); on Chat a
  * finish reason will do, since some hosts send no [DONE]. An error event after the 200 is the provider's failure: its words
  * tell the class (failure.c). */
 static enum transport judge_stream_end(struct attempt *a)
 {
-    const bool finish_ends = a->wire->id == DIALECT_CHAT || a->wire->id == DIALECT_COMPLETIONS;
-
-    if (a->draft.has_error || a->draft.ended || (finish_ends && a->draft.finish != FINISH_NONE))
+    if (a->draft.has_error || a->draft.ended || (done_ends(a) && a->draft.finish != FINISH_NONE))
         return TRANSPORT_OK;
     return TRANSPORT_TRUNCATED;
 }
@@ -206,7 +211,8 @@ static bool on_event(void *ctx, const struct sse_event *e)
     if (!e->data.p || a->done)
         return true;    /* comments and keep-alives are the gateway's own business */
     if (span_is(e->data, "[DONE]")) {
-        a->draft.ended = a->done = true;
+        a->done = true;
+        a->draft.ended |= done_ends(a);
         return true;
     }
     if (!scans(a, e->data) || !a->wire->read_event(&a->draft, e->name, e->data, &a->to))

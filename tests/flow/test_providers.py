@@ -236,6 +236,36 @@ class Anthropic(unittest.TestCase):
             self.assertEqual(host.last[1]["anthropic-beta"], "a-2025-01-01,some-New_beta.1")
             self.assertEqual(host.last[0], "/v1/messages")
 
+    def test_betas_in_several_fields_go_along_as_one_list(self):
+        host, h = self.claude((200, {}, message()))
+        with h:
+            body = json.dumps({"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]})
+            c = h.connect()
+            c.putrequest("POST", "/v1/messages")
+            for name, value in (("x-api-key", h.key), ("anthropic-beta", "a-1,b"), ("Anthropic-Beta", "c-2"),
+                                ("content-type", "application/json"), ("content-length", str(len(body)))):
+                c.putheader(name, value)
+            c.endheaders(body.encode())
+            self.assertEqual(c.getresponse().status, 200)
+            c.close()
+            self.assertEqual(host.last[1]["anthropic-beta"], "a-1,b,c-2")
+
+    def test_of_a_stream_that_broke_off_the_prompt_is_charged_as_it_was_reported(self):
+        # 1,000 fresh x 1 + 9,000 read x 0.1 + 500 written x 1.25 USD per million, and 3 bytes "Hel" x 2 (maximhq/bifrost#904:
+        # cached tokens counted as fresh; BerriAI/litellm#13245: what a cut stream had cost)
+        usage = {"input_tokens": 1000, "cache_read_input_tokens": 9000, "cache_creation_input_tokens": 500, "output_tokens": 1}
+        rates = {"from": "2020-01-01T00:00:00Z", "source": "made for a test", "input": "1", "output": "2", "cache_read": "0.1",
+                 "cache_write_5m": "1.25"}
+        events = sse({"type": "message_start", "message": message(content=[], stop_reason=None, usage=usage)},
+                     {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+                     {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hel"}}, names=True)
+        with Host((200, STREAM, events)) as host:
+            with house(host, "anthropic", models=[("p/m", {"upstream_id": "claude-opus-4-7", "versions": [rates]})], base="") as h:
+                a = h.chat(stream=True)
+                self.assertEqual(verdicts(h, a), ["failed:truncated"])
+                self.assertEqual(h.sql("select input, cache_read, cache_write_5m, output, usage_source, cost_nano from attempts"),
+                                 [(1000, 9000, 500, 3, "partial", 1000000 + 900000 + 625000 + 6000)])
+
     def test_spend_limits_are_no_rate_limit(self):
         limit = {"type": "error", "error": {"type": "rate_limit_error", "message": "limit",
                                             "details": {"error_code": "enforced_spend_limit_reached"}}}
@@ -269,6 +299,22 @@ class Responses(unittest.TestCase):
                 self.assertEqual(json.loads(body)["reasoning"]["effort"], "medium")    # the least that it knows
                 self.assertNotIn("temperature", json.loads(body))
                 self.assertIn("temperature", a.headers["x-tollgate-warning"])
+
+
+class Ends(unittest.TestCase):
+    def test_done_in_place_of_the_terminal_event_is_no_end(self):
+        """Proxies put [DONE] behind whatever broke off (Portkey-AI/gateway#1797: half an answer as a clean 200)."""
+        responses = {"type": "response.output_text.delta", "item_id": "i", "output_index": 0, "content_index": 0, "delta": "Hel"}
+        start = {"type": "message_start", "message": message(content=[], stop_reason=None)}
+        half = gemini_answer("Hel")
+        del half["candidates"][0]["finishReason"]
+        for dialect, base, quirks, events in (
+                ("openai", "/v1", {"server": "openai", "models": {"*": {"responses_only": True}}}, sse(responses, names=True)),
+                ("anthropic", "", None, sse(start, names=True)), ("gemini", "/v1beta", None, sse(half))):
+            with self.subTest(dialect), Host((200, STREAM, events + b"data: [DONE]\n\n")) as host:
+                with house(host, dialect, base=base, quirks=quirks) as h:
+                    a = h.chat(stream=True)
+                    self.assertEqual((a.status, verdicts(h, a)), (502, ["failed:truncated"]))
 
 
 class Servers(unittest.TestCase):
