@@ -13,10 +13,32 @@
 static const char help[] =
     "usage: tollgate check [--config FILE]\n\n"
     "Validates the config and all that it names: policy, prices, certificates, keys in the environment, the ledger's\n"
-    "folder. Prints every error and warning with file, line and JSON pointer, errors and warnings on standard error.\n"
+    "place. Prints every error and warning with file, line and JSON pointer, errors and warnings on standard error.\n"
     "Calls nobody.\n\n"
     "  --config FILE   the gateway's config (default: " CONFIG_FILE_DEFAULT ")\n\n"
     "Exit status: 0 it would start (warnings too), 1 it would not, 2 called wrongly.\n";
+
+/* sqlite.org/fileformat2.html, 1.3: what every database begins with; the NUL behind it belongs to it. An empty one is one. */
+static bool is_database(FILE *f)
+{
+    static const char magic[] = "SQLite format 3";
+    char head[sizeof magic];
+    const size_t n = fread(head, 1, sizeof head, f);
+
+    return n == 0 ? !ferror(f) : n == sizeof head && memcmp(head, magic, sizeof head) == 0;
+}
+
+static void check_ledger_file(const char *path, struct problems *ps)
+{
+    FILE *f = fopen(path, "r+");
+
+    if (!f)
+        problem_error(ps, "/ledger/sqlite", "%s cannot be written: %s", path, strerror(errno));
+    else if (!is_database(f))
+        problem_error(ps, "/ledger/sqlite", "%s is there and is no SQLite database", path);
+    if (f)
+        fclose(f);
+}
 
 /* The ledger is made where there is none; its folder is not. */
 static void check_ledger(const struct snapshot *s, struct problems *ps)
@@ -27,6 +49,8 @@ static void check_ledger(const struct snapshot *s, struct problems *ps)
     ps->file = s->config->path;
     if (access(dir, W_OK | X_OK) != 0)
         problem_error(ps, "/ledger/sqlite", "no file can be made in %s: %s", dir, strerror(errno));
+    else if (access(s->config->ledger_sqlite, F_OK) == 0)
+        check_ledger_file(s->config->ledger_sqlite, ps);
     problems_locate(ps, s->config->path, (struct span){ s->config->text, s->config->bytes });
     free(path);
 }

@@ -246,6 +246,8 @@ class Check(Shared):
         self.broken(config, '"cert.pem"', '"policy.json"', "/listen/0/tls/certificate", "PEM")
         self.broken(config, '"127.0.0.1:0"', '"127.0.0.999:8443"', "/listen/0", "IP address")
         self.broken(config, '"tollgate.db"', '"no/such/folder/x.db"', "/ledger/sqlite", "no/such/folder")
+        self.broken(config, '"tollgate.db"', '"."', "/ledger/sqlite", "directory")
+        self.broken(config, '"tollgate.db"', '"cert.pem"', "/ledger/sqlite", "no SQLite database")
         self.broken(config, '"https://api.example/v1"', '"https://api.example/v1/chat/completions"', "/providers/p/base_url", "end it")
         self.broken(config, '"https://api.example/v1"', '"https://api.example/v1", "quirks": {"nonsense": 1}', "/providers/p/quirks/nonsense")
         self.broken(config, '"prices": "prices.json"', '"prices": "nowhere.json"', "/prices", "nowhere.json")
