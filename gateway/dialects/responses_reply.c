@@ -715,7 +715,7 @@ void responses_writer_items(const struct writer *w, writer_on_item on_item, void
         const struct span json = buf_span(&r->items[i].json);
         struct buf item;
 
-        if (r->items[i].kind == OUT_REASONING || json.n > RESPONSES_REMEMBERED_MAX)
+        if (json.n > RESPONSES_REMEMBERED_MAX)
             continue;
         buf_init(&item, RESPONSES_REMEMBERED_MAX);
         if (responses_shorten_item(&item, json))

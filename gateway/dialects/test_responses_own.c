@@ -245,22 +245,20 @@ static void where_nothing_is_remembered_an_id_stays_an_id(void **state)
 static void a_full_arena_is_503_at_every_size(void **state)
 {
     static const char body[] = BODY(USER "," OURS("rs", "0") "," OURS("msg", "1") "," OURS("fc", "2") "," RESULT("c1"));
-    const struct recall recall = { get, NULL };
     struct shelf s;
+    const struct recall recall = { get, &s };
     bool ok = false;
 
     (void)state;
     answer(&s, "{" ASKS "}");
     for (size_t cap = 0; cap < 12000; cap += 16) {
-        struct recall mine = recall;
         struct fault fault = { 0 };
         struct arena arena;
         struct chat chat;
 
-        mine.ctx = &s;
         arena_init(&arena, cap);
         chat_init(&chat, DIALECT_RESPONSES, span_str(body));
-        ok = responses_dialect.parse(&chat, &(struct parse_spec){ .arena = &arena, .recall = &mine, .fault = &fault });
+        ok = responses_dialect.parse(&chat, &(struct parse_spec){ .arena = &arena, .recall = &recall, .fault = &fault });
         assert_int_equal(fault.status, ok ? 0 : 503);
         arena_free(&arena);
     }
@@ -319,6 +317,33 @@ static void a_body_that_passes_has_the_items_in_the_place_of_their_ids(void **st
     }
 }
 
+static void thousands_of_ids_are_legal(void **state)
+{
+    const struct traits traits = { .thinking = THINKING_EFFORT };
+    const struct target target = { .model = SPAN_LIT("gpt-5.5-pro"), .traits = &traits, .family = FAMILY_OPENAI };
+    struct request_out out;
+    struct buf body;
+    struct shelf s;
+    const struct recall recall = { get, &s };
+    struct read r;
+
+    (void)state;
+    answer(&s, "{" ASKS "}");
+    s.fault = &r.fault;
+    buf_init(&body, 8u << 20);
+    buf_add_str(&body, "{\"input\":[" USER);
+    for (int i = 0; i < 5000; i++)
+        buf_add_str(&body, "," OURS("rs", "0") "," OURS("msg", "1"));
+    buf_add_str(&body, "],\"model\":\"m\"}");
+    read_with(&r, &responses_dialect, buf_span(&body), &recall);
+    assert_true(r.ok);
+    assert_int_equal(r.chat.n_messages, 1 + 5000);
+    out = (struct request_out){ .arena = &r.arena, .fault = &r.fault };
+    assert_true(responses_dialect.pass_request(&r.chat, &target, &out));
+    read_done(&r);
+    buf_free(&body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +358,7 @@ int main(void)
         cmocka_unit_test(a_full_arena_is_503_at_every_size),
         cmocka_unit_test(a_memory_that_fails_is_its_fault),
         cmocka_unit_test(a_body_that_passes_has_the_items_in_the_place_of_their_ids),
+        cmocka_unit_test(thousands_of_ids_are_legal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

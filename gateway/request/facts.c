@@ -353,8 +353,10 @@ static bool recall_item(void *ctx, struct span id, struct span *json)
 {
     struct request *r = ctx;
 
-    return (memory_find_item(r->worker->gw->memory, span_str(r->key.id), id, &r->arena, r->at_ms, json) &&
-            request_count_bytes(r, json->n)) || request_no_memory(r);
+    if (!memory_find_item(r->worker->gw->memory, span_str(r->key.id), id, &r->arena, r->at_ms, json))
+        return fault_set(&r->fault, 413, "invalid_request_error", "request_too_large", "input",
+                         "The items that the request refers to by their ids are too long together.");
+    return json->n == 0 || request_count_bytes(r, json->n);
 }
 
 bool facts_read_body(struct request *r)

@@ -218,8 +218,10 @@ static void an_item_comes_back_by_its_id_to_its_key_alone(void **state)
     assert_true(finds(m, MINE, "msg_3", NULL, 2000));
     assert_true(finds(m, SPAN_LIT("key_other"), "msg_1", NULL, 2000));
     assert_true(finds(m, SPAN_LIT(""), "msg_1", NULL, 2000));
-    keep_item(m, "msg_1", "{}", 3000);    /* in its place */
+    for (int i = 0; i < 20000; i++)
+        keep_item(m, "msg_1", "{}", 3000);    /* in its place: they would be more than there is room for */
     assert_true(finds(m, MINE, "msg_1", "{}", 3000));
+    assert_true(finds(m, MINE, "msg_2", "{\"b\":2}", 3000));
     memory_free(m);
 }
 

@@ -144,6 +144,29 @@ static bool read_answer(struct draft *d, const struct chat *chat, const struct d
     return true;
 }
 
+/* What is remembered of an answer is an item of the next request. */
+static void check_item(void *ctx, struct span id, struct span json)
+{
+    const struct dialect *callers = ctx;
+    struct arena arena;
+    struct fault fault = { 0 };
+    struct buf body;
+    struct chat chat;
+
+    must_scan("a remembered item", json);
+    FUZZ_CHECK(id.n);
+    buf_init(&body, BYTES_MAX);
+    buf_printf(&body, "{\"model\":\"m\",\"input\":[%.*s]}", SPAN_FMT(json));
+    arena_init(&arena, BYTES_MAX);
+    chat_init(&chat, callers->id, buf_span(&body));
+    if (!callers->parse(&chat, &(struct parse_spec){ .arena = &arena, .fault = &fault })) {
+        fprintf(stderr, "a remembered item is refused: %s\n%.*s\n", fault.message, SPAN_FMT(json));
+        FUZZ_CHECK(false);
+    }
+    arena_free(&arena);
+    buf_free(&body);
+}
+
 static void answer_in(const struct chat *chat, const struct dialect *wire, const struct target *t, const struct request_out *out,
                       struct span answer)
 {
@@ -166,6 +189,8 @@ static void answer_in(const struct chat *chat, const struct dialect *wire, const
     FUZZ_CHECK(!d.has_usage || (d.usage.input >= 0 && d.usage.cache_read >= 0 && d.usage.output >= d.usage.reasoning));
     if (ok && !d.has_error && callers->writer_end(d.writer, &d, &terminal)) {
         buf_add_span(&body, buf_span(&terminal));
+        if (callers->writer_items)
+            callers->writer_items(d.writer, check_item, (void *)(uintptr_t)callers);
         if (!buf_ok(&body))
             ;
         else if (!chat->stream || chat->stream_array)

@@ -45,6 +45,20 @@ static void begin(struct chat *chat, enum dialect_id id, struct span body)
         chat->model = SPAN_LIT("m");
 }
 
+/* What a gateway remembers of its answers, by the last digit of the id. */
+static bool recall_item(void *ctx, struct span id, struct span *json)
+{
+    static const char *const items[] = {
+        "{\"type\":\"message\",\"role\":\"assistant\",\"content\":[{\"type\":\"output_text\",\"text\":\"a \\u00e9\"}]}",
+        "{\"type\":\"function_call\",\"call_id\":\"c1\",\"name\":\"f\",\"arguments\":\"{}\"}",
+        "{\"type\":\"custom_tool_call\",\"call_id\":\"c2\",\"name\":\"p\",\"input\":\"x\"}",
+    };
+    const size_t i = (size_t)(id.p[id.n - 1] - '0');
+
+    *json = i < 3 ? span_str(items[i]) : SPAN_NONE;
+    return i < 9 || fault_set(ctx, 503, "server_error", "overloaded", NULL, "Full.");
+}
+
 static void read_again(enum dialect_id id, struct span body)
 {
     struct arena arena;
@@ -106,7 +120,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct span body = { (const char *)data + 1, size ? size - 1 : 0 };
     struct fault fault = { .status = 0 };
     struct arena arena;
-    const struct parse_spec spec = { .arena = &arena, .fault = &fault };
+    const struct recall recall = { recall_item, &fault };
+    const struct parse_spec spec = { .arena = &arena, .recall = &recall, .fault = &fault };
     const size_t choice = size ? data[0] : 0;
     const enum dialect_id from = dialects[choice % 4];
     struct target target = { .model = SPAN_LIT("model-x"), .quirks = &quirks, .traits = &traits[choice / 4 % N_TRAITS],
