@@ -158,7 +158,10 @@ static void on_end(void *ctx, struct fetch_call *call, const struct fetch_result
     a->first_byte_us = r->first_byte_us;
     a->total_us = r->total_us;
     a->reached = r->connect_us >= 0 && r->status < 300;
-    if (a->arrived != TRANSPORT_OK && r->detail[0])
+    if (r->connect_us < 0 && provider_tells(a->target->provider, clock_mono_ms()))
+        log_warn("provider %s cannot be reached: %s%s%s", provider_name(a->target->provider), fetch_end_name(r->end),
+                 r->detail[0] ? ": " : "", r->detail);
+    else if (a->arrived != TRANSPORT_OK && r->detail[0])
         log_debug("upstream %s: %s: %s", provider_name(a->target->provider), fetch_end_name(r->end), r->detail);
     if (a->arrived == TRANSPORT_OK && is_large(a) && a->callbacks->on_large && a->callbacks->on_large(a->ctx, a))
         return;

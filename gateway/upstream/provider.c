@@ -13,10 +13,12 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "base/log.h"
 
 #define KEY_BYTES_MAX 4096
 #define ASIDE_MS 60000
 #define ASIDE_MAX_MS 900000
+#define TELL_MS 60000
 
 #define ANTHROPIC_VERSION "2023-06-01"
 
@@ -56,6 +58,7 @@ struct provider {
     size_t n_keys;
     bool keyless;
     atomic_uint next_key;
+    _Atomic int64_t tell_ms;                 /* from when on a failure to reach it is told again */
     int64_t connect_ms, first_byte_ms, answer_ms, idle_ms;
 };
 
@@ -609,6 +612,7 @@ bool provider_key_refused(struct provider *p, int key, int64_t now_ms)
         aside = !aside ? ASIDE_MS : aside * 2 < ASIDE_MAX_MS ? aside * 2 : ASIDE_MAX_MS;
         atomic_store_explicit(&k->aside_ms, aside, memory_order_relaxed);
         atomic_store_explicit(&k->aside_until_ms, now_ms + aside, memory_order_relaxed);
+        log_warn("provider %s refuses key %d of %zu: it rests for %lld s", p->name, key + 1, p->n_keys, (long long)aside / 1000);
     }
     return other_key_free(p, now_ms);
 }
@@ -620,6 +624,13 @@ bool provider_key_limited(struct provider *p, int key, int64_t now_ms, int64_t u
     if (aside_until(&p->keys[key]) < until_ms)
         atomic_store_explicit(&p->keys[key].aside_until_ms, until_ms, memory_order_relaxed);
     return other_key_free(p, now_ms);
+}
+
+bool provider_tells(struct provider *p, int64_t now_ms)
+{
+    int64_t from = atomic_load_explicit(&p->tell_ms, memory_order_relaxed);
+
+    return now_ms >= from && atomic_compare_exchange_strong(&p->tell_ms, &from, now_ms + TELL_MS);
 }
 
 void provider_key_worked(struct provider *p, int key)

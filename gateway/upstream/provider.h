@@ -74,6 +74,8 @@ bool provider_key_refused(struct provider *p, int key, int64_t now_ms);
 /* 429: set aside until `until_ms`, without blame. */
 bool provider_key_limited(struct provider *p, int key, int64_t now_ms, int64_t until_ms);
 void provider_key_worked(struct provider *p, int key);
+/* Is it time to log that it cannot be reached? Once a minute: a host that is down fails every call. */
+bool provider_tells(struct provider *p, int64_t now_ms);
 size_t provider_keys(const struct provider *p);
 /* Overwrites our keys in a text of the provider's: some repeat the one that they refuse (maximhq/bifrost#3954). */
 void provider_hide_keys(const struct provider *p, char *text);

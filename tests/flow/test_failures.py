@@ -254,6 +254,8 @@ class Keys(Failures):
             self.assertEqual(self.h.chat().status, 200)
         later = [c["headers"].get("Authorization", c["headers"].get("authorization")) for c in self.h.mock.log()][2:]
         self.assertEqual(set(later), {sent[1]})
+        told = [line for line in self.h.server.output if "provider mock refuses key 1 of 2: it rests for 60 s" in line]
+        self.assertEqual(len(told), 1)
 
 
 class Unreachable(Failures):
@@ -305,6 +307,7 @@ class Unreachable(Failures):
                 r = self.h.chat(headers={"x-to": name})
                 self.assertEqual((r.status, r.headers["x-tollgate-model"]), (200, "cheap"))
                 self.assertEqual(self.verdicts(r), [("failed:" + why, "m"), ("accepted", "cheap")])
+                self.assertTrue(self.h.server.said("provider %s cannot be reached: " % name))    # why, for the operator
 
     def test_a_call_that_never_left_costs_nothing_when_the_caller_leaves_or_the_deadline_comes(self):
         with socket.create_server(("127.0.0.1", 0)) as silent:    # takes connections, and says nothing to a handshake
@@ -317,7 +320,7 @@ class Unreachable(Failures):
                 c.request("POST", "/v1/chat/completions", json.dumps(
                     {"model": "mock/cheap", "messages": [{"role": "user", "content": "Hi"}]}),
                     {"authorization": "Bearer " + h.key})
-                wait_for(lambda: h.sql("select 1 from reservations where state = 'open'"), 5, "the call")
+                wait_for(lambda: len(h.sql("select 1 from reservations")) == 2, 5, "the call")
                 c.close()
                 wait_for(lambda: not h.sql("select 1 from reservations where state = 'open'"), 5, "its end")
                 self.assertEqual(h.sql("select verdict, cost_nano from attempts order by started_ms"),
