@@ -97,6 +97,18 @@ void jw_json_if(struct buf *b, const char *name, struct span value)
         jw_json(b, name, value);
 }
 
+void jw_line(struct buf *b, struct span value)
+{
+    while (value.n) {
+        const size_t lf = span_find(value, '\n'), end = span_find(span_first(value, lf), '\r');
+
+        buf_add_span(b, span_first(value, end));
+        if (end < value.n)
+            buf_add_char(b, ' ');
+        value = span_skip(value, end + 1);
+    }
+}
+
 void jw_escaped(struct buf *b, struct span text)
 {
     const size_t from = b->n;

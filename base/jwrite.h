@@ -26,6 +26,9 @@ void jw_null(struct buf *b, const char *name);
 /* Only when it is there (SPAN_NONE: nothing). */
 void jw_raw_if(struct buf *b, const char *name, struct span raw);
 void jw_json_if(struct buf *b, const char *name, struct span value);
+/* A whole value on one line, behind what is there: line ends between its tokens, which would end the line of an event, become
+ * blanks. */
+void jw_line(struct buf *b, struct span value);
 /* `text` (any UTF-8) as the body of a JSON string, without quotes. */
 void jw_escaped(struct buf *b, struct span text);
 

@@ -53,20 +53,6 @@ static void close_element(struct gemini_writer *g)
         buf_add_str(g->w.out, "\r\n\r\n");
 }
 
-/* JSON that another wrote may have line ends between its tokens: they would end the event's line. */
-static void add_on_one_line(struct buf *b, struct span json)
-{
-    while (json.n) {
-        const size_t lf = span_find(json, '\n'), cr = span_find(span_first(json, lf), '\r');
-
-        buf_add_span(b, span_first(json, cr));
-        json = span_skip(json, cr);
-        if (json.n)
-            buf_add_char(b, ' ');
-        json = span_skip(json, 1);
-    }
-}
-
 /* ---- parts ---- */
 
 static void close_run(struct choice *c)
@@ -331,7 +317,7 @@ static void write_arguments(struct buf *out, struct span text)
         buf_add_json(out, text);
         buf_add_char(out, '}');
     } else if (text.n) {
-        add_on_one_line(out, text);
+        jw_line(out, text);
     } else {
         buf_add_str(out, "{}");
     }

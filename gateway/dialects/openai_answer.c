@@ -179,7 +179,8 @@ static unsigned call_of(const struct draft *d, const struct reader *r, struct sp
     return names && r->argued[r->n_calls - 1] ? r->n_calls : r->n_calls - 1;
 }
 
-static bool take_arguments(struct draft *d, struct reader *r, unsigned choice, unsigned call, struct span arguments)
+/* `custom`: free text, which may well begin with a quote. */
+static bool take_arguments(struct draft *d, struct reader *r, unsigned choice, unsigned call, struct span arguments, bool custom)
 {
     if (jval_type(arguments) == JTYPE_OBJECT) {
         r->argued[call] = true;
@@ -188,7 +189,7 @@ static bool take_arguments(struct draft *d, struct reader *r, unsigned choice, u
     if (jval_raw(arguments).n == 0)
         return true;
     /* Where the bytes pass, what is judged must be what the caller gets. */
-    if (d->writer && choice == 0) {
+    if (d->writer && choice == 0 && !custom) {
         const bool first = !r->argued[call];
 
         r->argued[call] = true;
@@ -222,7 +223,7 @@ static bool take_call(struct draft *d, struct reader *r, unsigned choice, struct
             r->index[call] = -1;
     }
     r->named[call] |= name.n > 0;
-    return draft_call(d, choice, call, id, name, custom) && take_arguments(d, r, choice, call, f[custom ? 2 : 1]);
+    return draft_call(d, choice, call, id, name, custom) && take_arguments(d, r, choice, call, f[custom ? 2 : 1], custom);
 }
 
 /* In a whole answer each element is a call; in a chunk it is a fragment of one. */

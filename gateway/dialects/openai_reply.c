@@ -122,7 +122,7 @@ static bool end_chunk(struct openai_writer *w, const struct span *logprobs, cons
     buf_add_str(b, "},\"logprobs\":");
     if (logprobs) {
         buf_add_str(b, "{\"content\":");
-        buf_add_span(b, *logprobs);
+        jw_line(b, *logprobs);    /* as another host wrote it: a line end would end the event */
         buf_add_str(b, ",\"refusal\":null}");
     } else {
         buf_add_str(b, "null");
@@ -272,10 +272,19 @@ bool openai_writer_piece(struct writer *base, const struct piece *p)
 
 /* ---- the end ---- */
 
+/* One that a host never named is none: nobody could answer it. */
+static bool has_calls(const struct draft *d)
+{
+    for (size_t i = 0; i < d->n_calls; i++)
+        if (d->calls[i].begun)
+            return true;
+    return false;
+}
+
 /* Of choice 0; another has no calls, and no reason of its own in the draft. */
 static const char *finish_of(const struct draft *d, unsigned choice)
 {
-    if (choice == 0 && d->n_calls && (d->finish == FINISH_STOP || d->finish == FINISH_TOOL_CALLS))
+    if (choice == 0 && has_calls(d) && (d->finish == FINISH_STOP || d->finish == FINISH_TOOL_CALLS))
         return "tool_calls";
     switch (d->finish) {
     case FINISH_LENGTH: return "length";
@@ -343,8 +352,6 @@ static bool end_stream(struct openai_writer *w, const struct draft *d, struct bu
 
 static void write_calls(const struct draft *d, struct buf *b)
 {
-    if (d->n_calls == 0)
-        return;
     jw_array(b, "tool_calls");
     for (size_t i = 0; i < d->n_calls; i++) {
         const struct draft_call *c = &d->calls[i];
@@ -365,7 +372,7 @@ static void write_calls(const struct draft *d, struct buf *b)
 
 static void write_message(const struct openai_writer *w, const struct choice *c, const struct draft *d, struct buf *b)
 {
-    const bool calls = c == w->choices && d->n_calls;
+    const bool calls = c == w->choices && has_calls(d);
 
     jw_object(b, "message");
     jw_string(b, "role", SPAN_LIT("assistant"));

@@ -35,24 +35,10 @@ void responses_find_echo(struct responses_echo *echo, const struct chat *chat)
             echo->at[i] = SPAN_NONE;
 }
 
-void responses_add_line(struct buf *b, struct span json)
-{
-    while (json.n) {
-        size_t n = 0;
-
-        while (n < json.n && json.p[n] != '\n' && json.p[n] != '\r')
-            n++;
-        buf_add(b, json.p, n);
-        if (n < json.n)
-            buf_add_char(b, ' ');
-        json = span_skip(json, n + 1);
-    }
-}
-
 static void value_or(struct buf *b, const char *name, struct span v, const char *otherwise)
 {
     jw_key(b, name);
-    responses_add_line(b, reading_is_null(v) ? span_str(otherwise) : v);
+    jw_line(b, reading_is_null(v) ? span_str(otherwise) : v);
 }
 
 static void echo(struct buf *b, const char *name, const struct responses_object *o, int which, const char *otherwise)

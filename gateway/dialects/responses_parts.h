@@ -103,9 +103,6 @@ struct responses_object {
 void responses_write_object(struct buf *b, const char *name, const struct responses_object *o);
 /* A request id without its prefix, for ids made of it. */
 struct span responses_id_tail(struct span request_id);
-
-/* A JSON value, verbatim but for the line ends between its tokens, which would end an event's line. */
-void responses_add_line(struct buf *b, struct span json);
 /* "event: TYPE\ndata: {"type":TYPE,"sequence_number":N" and the end of it. */
 void responses_event_begin(struct buf *b, const char *type, int64_t sequence);
 void responses_event_end(struct buf *b);

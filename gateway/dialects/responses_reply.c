@@ -552,14 +552,21 @@ static bool arguments_piece(struct reply *r, const struct piece *p)
     return buf_add_span(&t->text, p->raw);
 }
 
+/* An item has one encrypted text, which ends it. Only OpenAI's own could be read by whom the caller sends it to; others the
+ * gateway keeps for the next turn. */
 static bool reasoning_piece(struct reply *r, const struct piece *p)
 {
-    struct out_item *t = open_item(r, OUT_REASONING);
+    const bool opaque = p->kind == PIECE_REDACTED && p->family == FAMILY_OPENAI;
+    struct out_item *t = r->open == NONE ? NULL : &r->items[r->open];
 
-    return t && (p->kind != PIECE_REASONING || add_reasoning(r, t, p->raw));
+    if (t && t->kind == OUT_REASONING && (t->opaque.n || (opaque && t->text.n)) && !close_open(r, "completed"))
+        return false;
+    t = open_item(r, OUT_REASONING);
+    if (!t)
+        return false;
+    return p->kind == PIECE_REASONING ? add_reasoning(r, t, p->raw) : !opaque || buf_add_span(&t->opaque, p->raw);
 }
 
-/* Only OpenAI's own could be read by whom the caller sends it to; others the gateway keeps for the next turn. */
 static bool signature_piece(struct reply *r, const struct piece *p)
 {
     if (p->family != FAMILY_OPENAI || p->call >= 0 || r->open == NONE || r->items[r->open].kind != OUT_REASONING)
@@ -609,7 +616,7 @@ static bool logprobs_piece(struct reply *r, const struct piece *p)
         return true;
     for (struct jiter it = jiter_begin(p->json); jiter_next(&it);) {
         jw_item(&r->logprobs);
-        responses_add_line(&r->logprobs, it.value);
+        jw_line(&r->logprobs, it.value);
     }
     return buf_ok(&r->logprobs);
 }

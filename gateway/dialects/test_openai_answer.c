@@ -465,6 +465,24 @@ static void arguments_that_are_encoded_twice_are_read_once_more(void **state)
     assert_doubled("\\\"{\\\\u00e4\\\\ud83d\\\\ude00}\\\"", "{\\u00e4\\ud83d\\ude00}");
 }
 
+/* A custom tool takes free text, which may begin with a quote and mean it. */
+static void the_text_of_a_custom_tool_is_nobodys_json(void **state)
+{
+    static const char json[] = CALLS("{\"index\":0,\"id\":\"x\",\"custom\":{\"name\":\"f\",\"input\":\"\\\"a\\\" b\"}}");
+    struct sink s = { .base = { .dialect = &sink_dialect } };
+    struct draft d;
+
+    (void)state;
+    buf_init(&s.arguments, 65536);
+    draft_init(&d);
+    d.writer = &s.base;
+    assert_true(openai_read_event(&d, SPAN_NONE, span_str(json), &plain));
+    assert_string_equal(s.arguments.p, "\\\"a\\\" b");
+    d.writer = NULL;
+    draft_free(&d);
+    buf_free(&s.arguments);
+}
+
 /* What only looks like it must not make our own JSON invalid. */
 static void what_is_not_quite_encoded_twice_stays_one_json_string(void **state)
 {
@@ -649,6 +667,7 @@ int main(void)
         cmocka_unit_test(calls_decide_and_stop_sequences_are_named),
         cmocka_unit_test(thinking_within_the_content_is_taken_out_however_it_is_cut),
         cmocka_unit_test(arguments_that_are_encoded_twice_are_read_once_more),
+        cmocka_unit_test(the_text_of_a_custom_tool_is_nobodys_json),
         cmocka_unit_test(what_is_not_quite_encoded_twice_stays_one_json_string),
         cmocka_unit_test(errors_within_a_stream_are_errors),
         cmocka_unit_test(a_stream_is_the_same_wherever_it_is_cut),

@@ -343,6 +343,34 @@ static void usage_written_and_read_back_is_the_same(void **state)
 
 /* ---- faults ---- */
 
+/* A host may break its JSON into lines between the tokens: in an event they would end the data. */
+static void log_probabilities_stay_on_the_events_line(void **state)
+{
+    struct written w;
+
+    (void)state;
+    begin(&w, true, false, TRI_UNSET);
+    assert_true(draft_logprobs(&w.draft, 0, SPAN_LIT("[{\"token\":\"a\\n\",\r\n\"logprob\":-1}]")));
+    assert_string_equal(w.out.p, ROLE CHUNK("{\"index\":0,\"delta\":{},\"logprobs\":{\"content\":[{\"token\":\"a\\n\",  \"logprob\":-1}],"
+                                            "\"refusal\":null},\"finish_reason\":null}"));
+    done(&w);
+}
+
+/* Nobody could answer it: an empty list with the reason `tool_calls` makes a client wait for ever. */
+static void a_call_that_was_never_named_is_none(void **state)
+{
+    struct written w;
+
+    (void)state;
+    begin(&w, false, false, TRI_UNSET);
+    assert_true(draft_text(&w.draft, 0, PIECE_TEXT, SPAN_LIT("Hi")));
+    assert_true(draft_call(&w.draft, 0, 0, SPAN_LIT("t1"), SPAN_NONE, false));
+    draft_finish(&w.draft, 0, FINISH_STOP, SPAN_NONE);
+    end(&w);
+    assert_null(strstr(w.out.p, "tool_calls"));
+    done(&w);
+}
+
 static void a_fault_within_a_stream_is_an_event_without_an_end(void **state)
 {
     struct fault f;
@@ -371,6 +399,8 @@ int main(void)
         cmocka_unit_test(several_choices_keep_apart),
         cmocka_unit_test(what_is_streamed_reads_as_what_is_sent_whole),
         cmocka_unit_test(usage_written_and_read_back_is_the_same),
+        cmocka_unit_test(log_probabilities_stay_on_the_events_line),
+        cmocka_unit_test(a_call_that_was_never_named_is_none),
         cmocka_unit_test(a_fault_within_a_stream_is_an_event_without_an_end),
     };
 
