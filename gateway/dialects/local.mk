@@ -186,6 +186,7 @@ tests_fuzz_fuzz_dialects_LDADD = libdialects.a libupstream.a libpolicy.a libpric
 
 # Round trips: what each dialect keeps of a chat, at random.
 ROUND_TRIP_FILES = gateway/dialects/testing_round_trip.c gateway/dialects/testing_round_trip.h \
+	gateway/dialects/testing_answer.c gateway/dialects/testing_answer.h \
 	gateway/dialects/testing_chat.c gateway/dialects/testing_chat.h \
 	gateway/dialects/testing_normal.c gateway/dialects/testing_normal.h \
 	gateway/dialects/testing_normal_anthropic.c gateway/dialects/testing_normal_gemini.c \
@@ -196,3 +197,7 @@ TESTS += gateway/dialects/test_round_trips
 gateway_dialects_test_round_trips_SOURCES = gateway/dialects/test_round_trips.c $(ROUND_TRIP_FILES)
 gateway_dialects_test_round_trips_CFLAGS = $(DIALECT_TEST_CFLAGS)
 gateway_dialects_test_round_trips_LDADD = $(DIALECT_TEST_LIBS)
+# Three million, from a seed that nobody has tried: a minute or two.
+check-round-trips: gateway/dialects/test_round_trips
+	ROUND_TRIPS=$${ROUND_TRIPS:-1000000} ROUND_TRIPS_SEED=$${ROUND_TRIPS_SEED:-`date +%s`} gateway/dialects/test_round_trips
+.PHONY: check-round-trips
