@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/json.h"
 #include "gateway/commands/cli.h"
 #include "gateway/commands/commands.h"
 #include "gateway/snapshot.h"
@@ -55,12 +57,31 @@ static void check_ledger(const struct snapshot *s, struct problems *ps)
     free(path);
 }
 
+/* A model whose first price is still to come is refused until then. */
+static void check_prices(const struct snapshot *s, struct problems *ps)
+{
+    const int64_t now_ms = clock_wall_ms();
+
+    ps->file = s->config->prices_path;
+    for (size_t i = 0; i < s->n_models; i++) {
+        char pointer[JSON_POINTER_ROOM] = "/models", name[256];
+
+        if (!s->view[i].on || book_version_at(s->view[i].model, now_ms))
+            continue;
+        snprintf(name, sizeof name, "%.*s", SPAN_FMT(s->view[i].model->key));
+        json_at(pointer, sizeof pointer, name);
+        json_at(pointer, sizeof pointer, "versions");
+        problem_warning(ps, pointer, "no price is in force yet: \"%s\" cannot be called before the first one", name);
+    }
+    problems_locate(ps, s->config->prices_path, (struct span){ s->book_text, s->book_bytes });
+}
+
 static void say_ok(const char *path, const struct snapshot *s, const struct problems *ps)
 {
     size_t on = 0;
 
     for (size_t i = 0; i < s->n_models; i++)
-        on += s->view[i].on;
+        on += s->view[i].on && book_version_at(s->view[i].model, clock_wall_ms());
     printf("%s: ok. Policy \"%.*s\" with %zu routes; %zu models priced, %zu of them can be called", path,
            SPAN_FMT(s->policy->name), s->policy->n_routes, book_count(s->book), on);
     if (ps->warnings)
@@ -90,8 +111,10 @@ int command_check(int argc, char **argv)
     problems_init(&ps);
     parts.keyring = provider_keyring_new();
     s = snapshot_load(path, &parts, &ps);
-    if (s)
+    if (s) {
         check_ledger(s, &ps);
+        check_prices(s, &ps);
+    }
     problems_print(&ps, stderr);
     status = ps.errors ? 1 : 0;
     if (status == 0)

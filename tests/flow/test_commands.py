@@ -303,6 +303,12 @@ class Check(Shared):
         self.assertEqual(code, 0)
         self.assertRegex(out + err, r"prices\.json:\d+: warning: /read_on: .*\d+ days ago")
 
+    def test_a_model_whose_first_price_is_still_to_come_is_a_warning(self):
+        self.write(prices_json=self.files["prices.json"].replace('"from": "2020-', '"from": "2120-', 1))
+        code, out, err = self.check()
+        self.assertEqual(code, 0)
+        self.assertRegex(err, r"prices\.json:\d+: warning: /models/p~1\w+/versions: no price is in force yet")
+
     def test_serve_refuses_what_check_refuses(self):
         self.write(tollgate_json=self.files["tollgate.json"].replace('"workers"', '"wrokers"'))
         code, out, err = self.h.run("serve", check=False)
