@@ -359,6 +359,21 @@ static bool check_required(struct check *c, const json_t *schema, const json_t *
     return ok;
 }
 
+/* "known here: a, b, c": as many as the room takes. */
+static const char *known_here(char *out, size_t room, const char *const *names)
+{
+    size_t n = (size_t)snprintf(out, room, "known here: ");
+
+    for (size_t i = 0; names[i]; i++) {
+        const bool fits = n + strlen(names[i]) + sizeof ", ..." < room;
+
+        n += (size_t)snprintf(out + n, room - n, "%s%s", i ? ", " : "", fits ? names[i] : "...");
+        if (!fits)
+            break;
+    }
+    return names[0] ? out : NULL;
+}
+
 static bool unknown_member(struct check *c, const json_t *schema, const json_t *v, const char *name)
 {
     const char *names[NAMES_MAX + 1];
@@ -373,7 +388,9 @@ static bool unknown_member(struct check *c, const json_t *schema, const json_t *
     }
     names[n] = NULL;
     nearest = problem_nearest(span_str(name), names);
-    return fault(c, did_you_mean(hint, sizeof hint, nearest), "unknown field \"%s\"", name);
+    if (nearest)
+        return fault(c, did_you_mean(hint, sizeof hint, nearest), "unknown field \"%s\"", name);
+    return fault(c, c->hint ? NULL : known_here(hint, sizeof hint, names), "unknown field \"%s\"", name);
 }
 
 /* One member against all that speaks of it: its own schema, patterns, or else additionalProperties. */

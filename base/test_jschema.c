@@ -202,9 +202,9 @@ static void fields_that_are_missing_or_unknown_are_named(void **state)
     static const struct row rows[] = {
         { closed, "{\"model\":1}", "" },
         { closed, "{\"modle\":1}", "/modle: unknown field \"modle\" (did you mean \"model\"?)" },
-        { closed, "{\"model\":1,\"modle\":1}", "/modle: unknown field \"modle\"" },    /* model is there already */
-        { closed, "{\"xyzzy\":1}", "/xyzzy: unknown field \"xyzzy\"" },
-        { closed, "{\"a/b~\":1}", "/a~1b~0: unknown field \"a/b~\"" },
+        { closed, "{\"model\":1,\"modle\":1}", "/modle: unknown field \"modle\" (known here: max_output)" },
+        { closed, "{\"xyzzy\":1}", "/xyzzy: unknown field \"xyzzy\" (known here: model, max_output)" },
+        { closed, "{\"a/b~\":1}", "/a~1b~0: unknown field \"a/b~\" (known here: model, max_output)" },
         { "{\"properties\":{\"a\":{}}}", "{\"b\":1}", "" },
         { "{\"required\":[\"a\",\"b\"]}", "{\"b\":1}", ": the field \"a\" is missing" },
         { "{\"required\":[\"a\",\"b\"]}", "{}", ": the field \"a\" is missing\n: the field \"b\" is missing" },
