@@ -57,7 +57,7 @@ static void check_ledger(const struct snapshot *s, struct problems *ps)
     free(path);
 }
 
-/* A model whose first price is still to come is refused until then. */
+/* A model whose first price is still to come, or whose last has ended, is refused. */
 static void check_prices(const struct snapshot *s, struct problems *ps)
 {
     const int64_t now_ms = clock_wall_ms();
@@ -71,7 +71,7 @@ static void check_prices(const struct snapshot *s, struct problems *ps)
         snprintf(name, sizeof name, "%.*s", SPAN_FMT(s->view[i].model->key));
         json_at(pointer, sizeof pointer, name);
         json_at(pointer, sizeof pointer, "versions");
-        problem_warning(ps, pointer, "no price is in force yet: \"%s\" cannot be called before the first one", name);
+        problem_warning(ps, pointer, "no price is in force now: \"%s\" cannot be called", name);
     }
     problems_locate(ps, s->config->prices_path, (struct span){ s->book_text, s->book_bytes });
 }

@@ -307,7 +307,7 @@ class Check(Shared):
         self.write(prices_json=self.files["prices.json"].replace('"from": "2020-', '"from": "2120-', 1))
         code, out, err = self.check()
         self.assertEqual(code, 0)
-        self.assertRegex(err, r"prices\.json:\d+: warning: /models/p~1\w+/versions: no price is in force yet")
+        self.assertRegex(err, r"prices\.json:\d+: warning: /models/p~1\w+/versions: no price is in force now")
 
     def test_serve_refuses_what_check_refuses(self):
         self.write(tollgate_json=self.files["tollgate.json"].replace('"workers"', '"wrokers"'))
