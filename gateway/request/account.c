@@ -8,6 +8,7 @@
 #include "gateway/request/decide.h"
 #include "gateway/server/worker.h"
 
+#define HIDDEN_TOKENS_A_SECOND 300    /* more than any hosted model of these makers writes for one request */
 #define TOKENS_MAX INT64_C(1000000000)    /* of one attempt: a hundred times the largest window that there is */
 
 /* ---- the request's row ---- */
@@ -168,13 +169,27 @@ static bool believable(const struct usage *u)
            u->output_audio <= TOKENS_MAX && u->output_image <= TOKENS_MAX && u->searches <= TOKENS_MAX;
 }
 
-/* The most that can be billed for an answer that broke off: as many tokens as bytes came, of a whole one by its text. */
+/* Tokens that a model may have thought without showing them: OpenAI, Anthropic and Google bill them and stream a summary at
+ * most. What bounds them is the time that it had. */
+static int64_t hidden_bound(const struct request *r)
+{
+    const struct target *to = &r->attempt.to;
+    const bool hides = to->family == FAMILY_OPENAI || to->family == FAMILY_ANTHROPIC || to->family == FAMILY_GEMINI;
+
+    if (!hides || !to->traits || to->traits->thinking == THINKING_NONE || r->chat.effort == EFFORT_OFF)
+        return 0;
+    return (clock_mono_ms() - r->attempt_mono_ms) * HIDDEN_TOKENS_A_SECOND / 1000;
+}
+
+/* The most that can be billed for an answer that broke off: as many tokens as bytes came, of a whole one by its text, and what
+ * was thought unseen. */
 static int64_t output_bound(const struct request *r)
 {
     const struct attempt *a = &r->attempt;
-    const int64_t most = r->worst.usage.output;
+    const int64_t most = r->worst.usage.output, shown = a->draft.generated_bytes;
+    const int64_t came = shown + hidden_bound(r);
 
-    return (r->chat.stream || a->draft.generated_bytes) && a->draft.generated_bytes < most ? a->draft.generated_bytes : most;
+    return (r->chat.stream || shown) && came < most ? came : most;
 }
 
 /* What the ended attempt used where the provider said nothing of its output although it may bill
