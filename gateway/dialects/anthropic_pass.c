@@ -1,8 +1,8 @@
 /* anthropic_pass.c - a Messages request to a provider of the same dialect: the caller's bytes, but for what must change.
  *
  * Always the model's name; the cap, when the plan has a lower one. Beyond that only what the model at hand would refuse although
- * the caller could not know whom its request would reach: thinking blocks that another model wrote, the other generation's way
- * to say how hard to think, sampling where it has gone. Each of these is noted. */
+ * the caller could not know whom its request would reach: thinking blocks that another model wrote, ids that another host gave
+ * its calls, the other generation's way to say how hard to think, sampling where it has gone. What tunes is noted. */
 #include "gateway/dialects/anthropic.h"
 #include "gateway/dialects/anthropic_read.h"
 #include "gateway/dialects/anthropic_write.h"
@@ -79,6 +79,52 @@ static void cut_blocks(struct pass *p)
 {
     if (p->target->family == FAMILY_ANTHROPIC ? p->places->unsigned_thinking : p->places->redacted_thinking)
         cut_elements(p, p->places->messages, message_goes);
+}
+
+/* ---- ids of calls ---- */
+
+static bool has_odd_ids(const struct chat *chat)
+{
+    for (const struct chat_turn *t = chat->turns; t; t = t->next)
+        for (const struct chat_item *i = t->items; i; i = i->next)
+            if ((i->kind == ITEM_CALL && !anthropic_takes_id(i->call.id)) ||
+                (i->kind == ITEM_RESULT && !anthropic_takes_id(i->result.id)))
+                return true;
+    return false;
+}
+
+static bool mend_id(struct pass *p, struct span value)
+{
+    const struct span id = chat_text(p->out->arena, jval_raw(value));
+    struct buf b;
+    struct span put;
+
+    if (!value.p || anthropic_takes_id(id))
+        return true;
+    buf_init(&b, 1024);
+    anthropic_add_id(&b, id);
+    put = buf_ok(&b) ? arena_printf(p->out->arena, "\"%.*s\"", SPAN_FMT(buf_span(&b))) : SPAN_NONE;
+    buf_free(&b);
+    if (put.p)
+        edits_replace(&p->edits, value, put);
+    return put.p != NULL;
+}
+
+/* Another model's call has the id that its own host gave it ("functions.f:0"), and the caller brings it back as it came. */
+static bool mend_ids(struct pass *p)
+{
+    if (p->target->family != FAMILY_ANTHROPIC || !has_odd_ids(p->chat))
+        return true;
+    for (struct jiter m = jiter_begin(p->places->messages); jiter_next(&m);)
+        for (struct jiter it = jiter_begin(jval_get(m.value, "content")); !it.in_object && jiter_next(&it);) {
+            const struct span type = jval_raw(jval_get(it.value, "type"));
+
+            if (jraw_is(type, "tool_use") && !mend_id(p, jval_get(it.value, "id")))
+                return false;
+            if (jraw_is(type, "tool_result") && !mend_id(p, jval_get(it.value, "tool_use_id")))
+                return false;
+        }
+    return true;
 }
 
 /* ---- caps and thinking ---- */
@@ -257,7 +303,7 @@ bool anthropic_pass_request(const struct chat *chat, const struct target *target
     ok = edits_replace_string(&p.edits, out->arena, p.places->model, target->model);
     if (cap_of(&p) != chat->max_tokens)
         ok = ok && edits_replace_int(&p.edits, out->arena, p.places->max_tokens, cap_of(&p));
-    ok = ok && fit_thinking(&p) && fit_effort(&p);
+    ok = ok && fit_thinking(&p) && fit_effort(&p) && mend_ids(&p);
     if (!ok)
         return fault_set(out->fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory.");
     note_sampling(&p);

@@ -195,25 +195,35 @@ struct span anthropic_tool_name(struct anthropic_writing *w, struct span name)
     return names_out(&w->out->names, w->out->arena, name, ANTHROPIC_NAME_MAX, false, false, w->out->fault);
 }
 
+bool anthropic_takes_id(struct span id)
+{
+    return is_plain(id, SIZE_MAX);
+}
+
 /* Ids match [A-Za-z0-9_-]+ there. Others are written otherwise, a call's as its result's; nobody needs them back. */
-static void write_id(struct buf *b, const char *name, struct span id)
+void anthropic_add_id(struct buf *b, struct span id)
 {
     uint64_t h = 14695981039346656037u;    /* FNV-1a: ids that differ only in what is replaced stay apart */
 
+    if (anthropic_takes_id(id)) {
+        buf_add_span(b, id);
+        return;
+    }
+    for (size_t i = 0; i < id.n; i++) {
+        const struct span one = { id.p + i, 1 };
+
+        h = (h ^ (unsigned char)id.p[i]) * 1099511628211u;
+        if (i < 64)
+            buf_add_char(b, is_plain(one, 1) ? id.p[i] : '_');
+    }
+    buf_printf(b, "_%016llx", (unsigned long long)h);
+}
+
+static void write_id(struct buf *b, const char *name, struct span id)
+{
     jw_key(b, name);
     buf_add_char(b, '"');
-    if (is_plain(id, SIZE_MAX)) {
-        buf_add_span(b, id);
-    } else {
-        for (size_t i = 0; i < id.n; i++) {
-            const struct span one = { id.p + i, 1 };
-
-            h = (h ^ (unsigned char)id.p[i]) * 1099511628211u;
-            if (i < 64)
-                buf_add_char(b, is_plain(one, 1) ? id.p[i] : '_');
-        }
-        buf_printf(b, "_%016llx", (unsigned long long)h);
-    }
+    anthropic_add_id(b, id);
     buf_add_char(b, '"');
 }
 

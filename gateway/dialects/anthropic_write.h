@@ -66,6 +66,9 @@ bool anthropic_write_messages(struct anthropic_writing *w);
 void anthropic_write_cache(struct anthropic_writing *w, enum cache_mark mark);
 /* The tool's name as the provider takes it. SPAN_NONE: the fault is set. */
 struct span anthropic_tool_name(struct anthropic_writing *w, struct span name);
+/* Does it match [A-Za-z0-9_-]+, as ids of calls must there? What does not is written otherwise, the same for the same id. */
+bool anthropic_takes_id(struct span id);
+void anthropic_add_id(struct buf *b, struct span id);
 bool anthropic_calls_in_history(const struct chat *chat);
 
 #endif

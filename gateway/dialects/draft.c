@@ -160,13 +160,21 @@ static bool unwrap_on(struct draft *d, unsigned choice, unsigned call, struct dr
     return ok || fail(d);
 }
 
-/* The caller learns of a call when its name is known. A host that sends no id (old Gemini, some compatible ones) gets one:
- * the caller needs it to answer. */
+/* A host that sends no id (old Gemini, some compatible ones) gets one: the caller needs it to answer. It is of the request, which
+ * the host's own answer may not be: the calls of two turns must not have one id between them. */
+static bool invent_id(const struct draft *d, unsigned call, struct buf *id)
+{
+    const struct span request = d->writer ? d->writer->info.id : SPAN_NONE;
+
+    return request.n ? buf_printf(id, "call_%.*s_%u", SPAN_FMT(request), call) : buf_printf(id, "call_%s%u", d->id, call);
+}
+
+/* The caller learns of a call when its name is known. */
 static bool begin(struct draft *d, unsigned choice, unsigned call, struct draft_call *c)
 {
     struct piece p = { .kind = PIECE_CALL, .choice = choice, .call = (int)call, .custom = c->custom };
 
-    if (c->id.n == 0 && !buf_printf(&c->id, "call_%s%u", d->id[0] ? d->id : "", call))
+    if (c->id.n == 0 && !invent_id(d, call, &c->id))
         return fail(d);
     c->begun = true;
     p.id = buf_span(&c->id);

@@ -578,6 +578,30 @@ static void a_loop_begun_by_another_model_goes_on_without_a_budget(void **state)
     bed_free(&b);
 }
 
+/* A loop that a host with other ids began ("functions.f:0"), gone on with at Anthropic, which refuses those. What is not Anthropic
+ * itself takes them. */
+static void odd_ids_of_calls_are_mended_where_they_are_refused(void **state)
+{
+    struct target elsewhere = to_budget;
+
+    (void)state;
+    elsewhere.family = FAMILY_NONE;
+    for (int mended = 0; mended < 2; mended++) {
+        struct bed b = passed("{\"model\":\"m\",\"max_tokens\":90,\"messages\":[" GO ","
+                              SAID(USE("functions.f:0", "f", "{}") "," USE("c_1-a", "f", "{}")) ",{\"role\":\"user\",\"content\":[{\"type\":"
+                              "\"tool_result\",\"tool_use_id\":\"functions.f\\u003a0\"},{\"type\":\"tool_result\",\"tool_use_id\":\"c_1-a\"}]}]}",
+                              mended ? &to_budget : &elsewhere);
+
+        assert_holds(buf_span(&b.body), mended ? "\"id\":\"functions_f_0_4be0e962e9dcd7b8\"" : "\"id\":\"functions.f:0\"");
+        assert_holds(buf_span(&b.body), mended ? "\"tool_use_id\":\"functions_f_0_4be0e962e9dcd7b8\""
+                                               : "\"tool_use_id\":\"functions.f\\u003a0\"");
+        assert_holds(buf_span(&b.body), "\"id\":\"c_1-a\"");
+        assert_holds(buf_span(&b.body), "\"tool_use_id\":\"c_1-a\"");
+        assert_string_equal(b.out.notes.text, "");
+        bed_free(&b);
+    }
+}
+
 /* ---- everything that write_request would refuse is refused before; nothing crashes ---- */
 
 static void a_full_buffer_or_arena_is_503(void **state)
@@ -620,6 +644,7 @@ int main(void)
         cmocka_unit_test(caps_are_lowered_and_the_budget_with_them),
         cmocka_unit_test(thoughts_that_nobody_signed_stay_behind),
         cmocka_unit_test(a_loop_begun_by_another_model_goes_on_without_a_budget),
+        cmocka_unit_test(odd_ids_of_calls_are_mended_where_they_are_refused),
         cmocka_unit_test(a_full_buffer_or_arena_is_503),
     };
 

@@ -516,6 +516,21 @@ static void an_error_that_is_no_json_is_its_own_message(void **state)
     done(&h);
 }
 
+/* A host whose answers have no id, or one id for all: the calls of two turns are two, and a history that holds both is in order. */
+static void an_id_that_is_invented_is_of_the_request(void **state)
+{
+    static const char json[] = "{\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"f\"}},"
+                               "{\"functionCall\":{\"name\":\"f\",\"id\":\"own\"}}]},\"finishReason\":\"STOP\"}]}";
+    struct heard h;
+
+    (void)state;
+    listen(&h);
+    h.r.w.info.id = SPAN_LIT("req_7");
+    assert_true(gemini_dialect.read_whole(&h.d, scanned(json), &to_3));
+    assert_string_equal(log_of(&h), "call0(call_req_7_0,f) args0({}) call1(own,f) args1({})");
+    done(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -536,6 +551,7 @@ int main(void)
         cmocka_unit_test(errors_are_classified),
         cmocka_unit_test(waits_are_read_exactly),
         cmocka_unit_test(an_error_that_is_no_json_is_its_own_message),
+        cmocka_unit_test(an_id_that_is_invented_is_of_the_request),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
