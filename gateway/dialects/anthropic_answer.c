@@ -122,10 +122,8 @@ static bool read_citation(struct draft *d, struct span citation)
 static bool begin_call(struct draft *d, struct span block_json, int64_t block, unsigned *call)
 {
     *call = d->reader.n_calls;
-    if (*call >= DRAFT_CALLS_MAX) {
-        d->failed = true;
+    if (*call >= DRAFT_CALLS_MAX)
         return false;
-    }
     d->reader.blocks[d->reader.n_calls++] = block;
     return draft_call(d, 0, *call, jval_raw(jval_get(block_json, "id")), jval_raw(jval_get(block_json, "name")), false);
 }

@@ -140,6 +140,12 @@ static struct draft_call *call_at(struct draft *d, unsigned call)
     return &d->calls[call];
 }
 
+/* More calls than there may be are the answer's fault, not that of our memory. */
+static bool no_call(struct draft *d, unsigned call)
+{
+    return call < DRAFT_CALLS_MAX && fail(d);
+}
+
 static bool arguments_on(struct draft *d, unsigned choice, unsigned call, struct span raw, bool custom)
 {
     const struct piece p = { .kind = PIECE_ARGUMENTS, .choice = choice, .call = (int)call, .raw = raw, .custom = custom };
@@ -218,7 +224,7 @@ bool draft_call(struct draft *d, unsigned choice, unsigned call, struct span id_
         return true;
     c = call_at(d, call);
     if (!c)
-        return fail(d);
+        return no_call(d, call);
     c->custom |= custom;
     d->generated_bytes += (int64_t)(c->begun ? 0 : id_raw.n + name_raw.n);
     if (c->id.n == 0 && id_raw.n && !add_text(&c->id, id_raw))
@@ -240,7 +246,7 @@ bool draft_arguments(struct draft *d, unsigned choice, unsigned call, struct spa
         return true;
     c = call_at(d, call);
     if (!c)
-        return fail(d);
+        return no_call(d, call);
     if (c->begun && c->wrapped)
         return unwrap_on(d, choice, call, c, raw);
     if (!add_text(&c->arguments, raw))

@@ -110,7 +110,7 @@ struct draft {
 void draft_init(struct draft *d);
 void draft_free(struct draft *d);
 
-/* ---- for readers; false: no memory or too large (d->failed), stop reading ---- */
+/* ---- for readers; false: stop reading. No memory or too large (d->failed), or more than DRAFT_CALLS_MAX calls ---- */
 
 /* TEXT, REFUSAL, REASONING. An empty `raw` is nothing. */
 bool draft_text(struct draft *d, unsigned choice, enum piece_kind kind, struct span raw);

@@ -531,6 +531,26 @@ static void an_id_that_is_invented_is_of_the_request(void **state)
     done(&h);
 }
 
+static void more_calls_than_there_may_be_are_no_answer_and_no_want_of_memory(void **state)
+{
+    (void)state;
+    for (unsigned more = 0; more < 2; more++) {
+        struct heard h;
+        struct buf json;
+
+        listen(&h);
+        buf_init(&json, 1u << 20);
+        buf_add_str(&json, "{\"candidates\":[{\"content\":{\"parts\":[");
+        for (unsigned i = 0; i < DRAFT_CALLS_MAX + more; i++)
+            buf_printf(&json, "%s{\"functionCall\":{\"name\":\"f\"}}", i ? "," : "");
+        buf_add_str(&json, "]},\"finishReason\":\"STOP\"}]}");
+        assert_int_equal(gemini_dialect.read_whole(&h.d, scanned(json.p), &to_3), more == 0);
+        assert_false(h.d.failed);
+        buf_free(&json);
+        done(&h);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -552,6 +572,7 @@ int main(void)
         cmocka_unit_test(waits_are_read_exactly),
         cmocka_unit_test(an_error_that_is_no_json_is_its_own_message),
         cmocka_unit_test(an_id_that_is_invented_is_of_the_request),
+        cmocka_unit_test(more_calls_than_there_may_be_are_no_answer_and_no_want_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
