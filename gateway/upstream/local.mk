@@ -1,6 +1,6 @@
 # gateway/upstream/local.mk
 noinst_LIBRARIES += libupstream.a
-EXTRA_DIST += docs/providers.md
+EXTRA_DIST += docs/dialects.md docs/providers.md
 libupstream_a_SOURCES = \
 	gateway/upstream/fetch.c gateway/upstream/fetch.h \
 	gateway/upstream/fetch_loop.c gateway/upstream/fetch_loop.h gateway/upstream/fetch_time.h \
