@@ -1,5 +1,5 @@
 /* bytes.h - the classes of bytes and the searches that the parsers live on, 16 bytes at a time where SSE2 is to be had.
- * Private to base/.
+ * For base/ and for readers of wire formats.
  *
  * All searches stay within [p, end) and return `end` when nothing was found. */
 #ifndef TOLLGATE_BASE_BYTES_H

@@ -1,5 +1,7 @@
 #include "gateway/dialects/sse.h"
 
+#include "base/bytes.h"
+
 void sse_init(struct sse *s, size_t max_event_bytes)
 {
     buf_init(&s->carry, max_event_bytes);
@@ -17,19 +19,14 @@ void sse_free(struct sse *s)
  * at the very end may be half of a CRLF, so it waits for the next byte. The first `seen` bytes are known to end no line. */
 static size_t take_line(struct span text, size_t seen, struct span *line)
 {
-    for (size_t i = seen; i < text.n; i++) {
-        if (text.p[i] == '\n') {
-            *line = span_first(text, i);
-            return i + 1;
-        }
-        if (text.p[i] == '\r') {
-            if (i + 1 == text.n)
-                return 0;
-            *line = span_first(text, i);
-            return text.p[i + 1] == '\n' ? i + 2 : i + 1;
-        }
-    }
-    return 0;
+    const char *end = text.n ? text.p + text.n : text.p;
+    const char *p = seen < text.n ? bytes_line_end(text.p + seen, end) : end;
+    const size_t n = text.n ? (size_t)(p - text.p) : 0;
+
+    if (p == end || (*p == '\r' && p + 1 == end))
+        return 0;
+    *line = span_first(text, n);
+    return *p == '\r' && p[1] == '\n' ? n + 2 : n + 1;
 }
 
 /* Length of the first block of `text` with its empty line; 0 when it is not whole. Lines are looked for from *from,

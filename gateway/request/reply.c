@@ -5,6 +5,7 @@
 #include "gateway/request/memory.h"
 
 #define SLICE_BYTES 3900u        /* with its framing within libevent's chains of 4 KiB: larger ones are half empty */
+#define COPY_BYTES 65536u        /* pieces beyond it are not copied behind what waits to be sent */
 #define FIRST_HEAD_MS 10000      /* DESIGN section 4: a stream's head waits so long for a first byte that may pass */
 #define KEEPALIVE_MS 10000
 
@@ -118,24 +119,38 @@ static void end_reply(struct request *r)
         connection_end(c);
 }
 
+/* What is to be sent gets longer here. */
+static struct buf *tail(struct request *r)
+{
+    return r->behind.n ? &r->behind : &r->out;
+}
+
+/* *to is empty or sent, and becomes *from; *from gets its room. Both keep their caps. */
+static void swap(struct buf *to, struct buf *from)
+{
+    const struct buf had = *to;
+
+    *to = *from;
+    to->cap = had.cap;
+    *from = (struct buf){ .p = had.p, .room = had.room, .cap = from->cap };
+    buf_clear(from);
+}
+
 /* Pieces of the running attempt join what is to be sent; a caller or ledger that is behind stops the reading. */
 static void take_pieces(struct request *r)
 {
     struct attempt *a = &r->attempt;
 
-    if (!r->attempt_live || !r->committed || !r->streamed)
+    if (!r->attempt_live || !r->committed || !r->streamed || !a->pieces.n)
         return;
-    r->begun |= a->pieces.n > 0;
-    if (a->pieces.n && r->out.n == r->out_at) {    /* nothing waits: swap rather than copy */
-        const struct buf empty = r->out;
-
-        r->out = a->pieces;
-        r->out.cap = empty.cap;
-        a->pieces = (struct buf){ .p = empty.p, .room = empty.room, .cap = a->pieces.cap };
+    r->begun = true;
+    if (r->out.n == r->out_at && !r->behind.n) {    /* nothing waits: swap rather than copy */
+        swap(&r->out, &a->pieces);
         r->out_at = 0;
-        buf_clear(&a->pieces);
-    } else if (a->pieces.n) {
-        buf_add_span(&r->out, buf_span(&a->pieces));
+    } else if (a->pieces.n > COPY_BYTES && !r->behind.n) {
+        swap(&r->behind, &a->pieces);
+    } else {
+        buf_add_span(tail(r), buf_span(&a->pieces));
         buf_clear(&a->pieces);
     }
 }
@@ -148,8 +163,10 @@ static void pause_reading(struct request *r)
     if (a->pauses & PAUSE_CALLER_SLOW)
         return;
     attempt_pause(a, PAUSE_CALLER_SLOW);
-    buf_drop(&r->out, r->out_at);
-    r->out_at = 0;
+    if (r->out_at >= r->out.n / 2) {    /* else much would be moved for little */
+        buf_drop(&r->out, r->out_at);
+        r->out_at = 0;
+    }
     buf_shrink(&r->out);
     buf_shrink(&a->pieces);
     buf_shrink(&a->sse.carry);
@@ -173,6 +190,10 @@ void reply_pump(struct request *r)
         connection_send_body(r->conn, slice);
         r->out_at += slice.n;
         note_first_byte(r);
+        if (r->out_at == r->out.n && r->behind.n) {
+            swap(&r->out, &r->behind);
+            r->out_at = 0;
+        }
     }
     if (r->out_at == r->out.n) {
         buf_clear(&r->out);
@@ -208,7 +229,7 @@ static void add_cost(struct request *r)
     if (r->chat.stream_array)    /* one JSON array has no room for it; the trace says it */
         return;
     price_format_usd(r->cost_nano, usd);
-    buf_printf(&r->out, ": x-tollgate-cost-usd=%s\n\n", usd);
+    buf_printf(tail(r), ": x-tollgate-cost-usd=%s\n\n", usd);
 }
 
 static void no_memory(struct request *r)
@@ -225,7 +246,7 @@ static void accept_stream(struct request *r)
     take_pieces(r);
     r->committed = false;
     add_cost(r);
-    buf_add_span(&r->out, buf_span(&r->attempt.terminal));
+    buf_add_span(tail(r), buf_span(&r->attempt.terminal));
 }
 
 static void keep_item(void *ctx, struct span id, struct span json)
@@ -277,7 +298,7 @@ void reply_fault(struct request *r)
     r->opens_pending = 0;    /* what follows is no answer: nothing to wait for */
     if (r->head_sent) {      /* the stream has begun: its own form of an error, and no good end */
         add_cost(r);
-        r->dialect->write_stream_fault(&r->fault, id, &r->chat, r->begun, &r->out);
+        r->dialect->write_stream_fault(&r->fault, id, &r->chat, r->begun, tail(r));
         r->ending = true;
         r->committed = false;
         reply_pump(r);

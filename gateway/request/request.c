@@ -68,6 +68,7 @@ static struct request *request_new(struct worker *w, struct connection *c, const
     arena_init(&r->arena, REQUEST_ARENA_BYTES);
     buf_init(&r->body, r->snapshot->config->limits.body_bytes ? r->snapshot->config->limits.body_bytes : SIZE_MAX / 2);
     buf_init(&r->out, SIZE_MAX / 2);
+    buf_init(&r->behind, SIZE_MAX / 2);
     if (head->has_length && head->length <= BODY_AT_ONCE)    /* a declared length is believed so far and no further */
         buf_reserve(&r->body, (size_t)head->length);
     connection_set_request(c, r);
@@ -85,6 +86,7 @@ static void free_memory(void *ctx)
     jscan_free(r->scan);
     buf_free(&r->body);
     buf_free(&r->out);
+    buf_free(&r->behind);
     arena_free(&r->arena);
     free(r);
 }
@@ -92,7 +94,7 @@ static void free_memory(void *ctx)
 /* To give back some megabytes takes a millisecond. */
 static bool is_heavy(const struct request *r)
 {
-    size_t n = r->body.room + r->out.room;
+    size_t n = r->body.room + r->out.room + r->behind.room;
 
     if (r->attempt_live)
         n += r->attempt.pieces.room + r->attempt.draft.text.room;
@@ -577,9 +579,8 @@ static void attempt_ended(struct request *r)
     drive(r, &ev);
 }
 
-static void judge(void *ctx)
+static void judge(struct request *r)
 {
-    struct request *r = ctx;
     const struct plan_step *s = &r->plan.steps[r->attempt_step];
     const struct answer view = draft_view(&r->attempt.draft);
 
@@ -592,7 +593,7 @@ static void read_and_judge(void *ctx)
     struct request *r = ctx;
 
     attempt_read(&r->attempt, r->scan);
-    if (r->attempt.arrived == TRANSPORT_OK)
+    if (!r->attempt.stream && r->attempt.arrived == TRANSPORT_OK)
         judge(r);
 }
 
@@ -621,16 +622,32 @@ static bool judge_briefly(struct request *r)
     return r->judged;
 }
 
+/* An answer that is not accepted is closed for nothing, but that is rare. */
+static void judge_and_close(void *ctx)
+{
+    struct request *r = ctx;
+
+    if (!r->judged)
+        judge(r);
+    attempt_close(&r->attempt);
+}
+
+/* Responses' last events repeat the whole answer, four times in all, and what was asked. */
+static bool closes_long(const struct attempt *a)
+{
+    return a->outcome.transport == TRANSPORT_OK && a->outcome.status < 300 && !a->draft.has_error && !a->relays && !a->closed &&
+           (a->draft.generated_bytes > REQUEST_LARGE_BYTES || a->chat->body.n > REQUEST_LARGE_BYTES);
+}
+
 static void on_attempt_end(void *ctx, struct attempt *a)
 {
     struct request *r = ctx;
 
-    (void)a;
     worker_turn(r->worker);
-    if (judge_briefly(r))
+    if (judge_briefly(r) && !closes_long(a))
         attempt_ended(r);
     else
-        send_away(r, AWAY_JUDGE, judge);
+        send_away(r, AWAY_JUDGE, judge_and_close);
 }
 
 /* ---- REPLY to what never reached the machine ---- */
@@ -696,13 +713,10 @@ static void write_back(struct request *r)
 {
     const struct machine_event late = { .kind = EVENT_TIMER };
 
-    if (clock_mono_ms() >= r->wake_ms) {
+    if (clock_mono_ms() >= r->wake_ms)
         drive(r, &late);
-    } else if (attempt_call(&r->attempt)) {
-        set_timer(r);
-    } else {
+    else if (!attempt_call(&r->attempt))
         attempt_ended(r);
-    }
 }
 
 static void on_back(void *ctx)
@@ -724,6 +738,8 @@ static void on_back(void *ctx)
     case AWAY_JUDGE: attempt_ended(r); break;
     case AWAY_NOT: break;
     }
+    if (r->step == STEP_DRIVE && !r->away)    /* it was not heeded meanwhile */
+        set_timer(r);
 }
 
 static void on_head(void *ctx, struct connection *c, const struct http1_head *head)

@@ -110,6 +110,7 @@ struct request {
     bool ending;                       /* all that is left to send is in `out` */
     bool aborted;                      /* ... and then the connection is cut */
     struct buf out;                    /* ready to be sent, from out_at */
+    struct buf behind;                 /* ... and then this */
     size_t out_at;
     int64_t first_byte_ms;             /* monotonic; -1: none yet */
     int64_t last_sent_ms;

@@ -146,6 +146,22 @@ static bool is_large(struct attempt *a)
            (body_of(a, a->outcome.status)->n > ATTEMPT_LARGE_BYTES || (!a->relays && a->chat->body.n > ATTEMPT_LARGE_BYTES));
 }
 
+/* All is here, and read unless that is still to be done. */
+static void finish(struct attempt *a)
+{
+    enum failure f;
+
+    if (a->arrived == TRANSPORT_OK && !a->read)
+        a->arrived = a->stream && a->outcome.status < 300 ? judge_stream_end(a) : read_whole(a, a->outcome.status);
+    tell(a, a->arrived);
+    f = failure_classify(&a->outcome);
+    if (a->key != PROVIDER_KEY_NONE && blames_key(a, f) && try_next_key(a, f))
+        return;
+    if (f == FAILURE_NONE && a->key != PROVIDER_KEY_NONE)
+        provider_key_worked(a->target->provider, a->key);
+    a->callbacks->on_end(a->ctx, a);
+}
+
 static void on_end(void *ctx, struct fetch_call *call, const struct fetch_result *r)
 {
     struct attempt *a = ctx;
@@ -163,34 +179,13 @@ static void on_end(void *ctx, struct fetch_call *call, const struct fetch_result
                  r->detail[0] ? ": " : "", r->detail);
     else if (a->arrived != TRANSPORT_OK && r->detail[0])
         log_debug("upstream %s: %s: %s", provider_name(a->target->provider), fetch_end_name(r->end), r->detail);
+    if (a->reading) {
+        a->over = true;
+        return;
+    }
     if (a->arrived == TRANSPORT_OK && is_large(a) && a->callbacks->on_large && a->callbacks->on_large(a->ctx, a))
         return;
-    if (a->arrived == TRANSPORT_OK)
-        a->arrived = a->stream && r->status < 300 ? judge_stream_end(a) : read_whole(a, r->status);
-    attempt_finish(a);
-}
-
-void attempt_read(struct attempt *a, struct jscan *scan)
-{
-    a->scan = scan;
-    a->arrived = read_whole(a, a->outcome.status);
-    if (a->relays || a->arrived != TRANSPORT_OK)
-        return;
-    a->closed_well = attempt_close(a);
-    a->closed = true;
-}
-
-void attempt_finish(struct attempt *a)
-{
-    enum failure f;
-
-    tell(a, a->arrived);
-    f = failure_classify(&a->outcome);
-    if (a->key != PROVIDER_KEY_NONE && blames_key(a, f) && try_next_key(a, f))
-        return;
-    if (f == FAILURE_NONE && a->key != PROVIDER_KEY_NONE)
-        provider_key_worked(a->target->provider, a->key);
-    a->callbacks->on_end(a->ctx, a);
+    finish(a);
 }
 
 /* ---- arriving ---- */
@@ -211,6 +206,7 @@ static bool on_event(void *ctx, const struct sse_event *e)
 {
     struct attempt *a = ctx;
 
+    a->opened |= e->data.p != NULL;
     if (!e->data.p || a->done)
         return true;    /* comments and keep-alives are the gateway's own business */
     if (span_is(e->data, "[DONE]")) {
@@ -254,6 +250,39 @@ static void on_head(void *ctx, struct fetch_call *call, int status)
         buf_reserve(body_of(a, status), (size_t)length);
 }
 
+/* What has come is read, or could not be. */
+static void go_on(struct attempt *a, struct fetch_call *call, bool well)
+{
+    if (!well)
+        stop(a, call, a->draft.failed ? TRANSPORT_LOCAL : TRANSPORT_MALFORMED);
+    else if (!count_held(a))
+        stop(a, call, TRANSPORT_LOCAL);
+    else if (a->stream)
+        a->callbacks->on_progress(a->ctx, a);
+}
+
+/* Does this end a large event, or begin an answer to a large request in another dialect? Responses repeats its tools there. */
+static bool is_long(const struct attempt *a, struct span data)
+{
+    return (a->sse.carry.n > ATTEMPT_LARGE_BYTES && (span_find(data, '\n') < data.n || span_find(data, '\r') < data.n)) ||
+           (!a->opened && !a->relays && a->chat->body.n > ATTEMPT_LARGE_BYTES);
+}
+
+/* The fetch waits meanwhile; it may only end. */
+static bool read_elsewhere(struct attempt *a, struct span data)
+{
+    if (!a->callbacks->on_large || !buf_add_span(&a->late, data))
+        return false;
+    a->reading = true;
+    if (a->callbacks->on_large(a->ctx, a)) {
+        attempt_pause(a, PAUSE_READING);
+        return true;
+    }
+    a->reading = false;
+    buf_clear(&a->late);
+    return false;
+}
+
 static void on_data(void *ctx, struct fetch_call *call, struct span data)
 {
     struct attempt *a = ctx;
@@ -265,15 +294,48 @@ static void on_data(void *ctx, struct fetch_call *call, struct span data)
         }
         return;
     }
-    if (!a->stream ? !buf_add_span(body_of(a, a->outcome.status), data) : sse_feed(&a->sse, data, on_event, a) != SSE_OK)
-        stop(a, call, a->draft.failed ? TRANSPORT_LOCAL : TRANSPORT_MALFORMED);
-    else if (!count_held(a))
-        stop(a, call, TRANSPORT_LOCAL);
-    else if (a->stream)
-        a->callbacks->on_progress(a->ctx, a);
+    if (a->stream && is_long(a, data) && read_elsewhere(a, data))
+        return;
+    go_on(a, call, a->stream ? sse_feed(&a->sse, data, on_event, a) == SSE_OK : buf_add_span(body_of(a, a->outcome.status), data));
 }
 
 static const struct fetch_callbacks fetch_callbacks = { .on_head = on_head, .on_data = on_data, .on_end = on_end };
+
+/* ---- what takes long ---- */
+
+void attempt_read(struct attempt *a, struct jscan *scan)
+{
+    struct jscan *const loops = a->scan;
+
+    a->scan = scan;
+    if (a->stream) {
+        a->read_well = sse_feed(&a->sse, buf_span(&a->late), on_event, a) == SSE_OK;
+    } else {
+        a->arrived = read_whole(a, a->outcome.status);
+        a->read = true;
+        if (!a->relays && a->arrived == TRANSPORT_OK)
+            attempt_close(a);
+    }
+    a->scan = loops;
+}
+
+void attempt_finish(struct attempt *a)
+{
+    if (!a->reading) {
+        finish(a);
+        return;
+    }
+    a->reading = false;
+    buf_free(&a->late);
+    if (!a->over) {
+        attempt_resume(a, PAUSE_READING);
+        go_on(a, a->call, a->read_well);
+        return;
+    }
+    if (!a->read_well && a->arrived == TRANSPORT_OK)
+        a->arrived = a->draft.failed ? TRANSPORT_LOCAL : TRANSPORT_MALFORMED;
+    finish(a);
+}
 
 /* ---- starting ---- */
 
@@ -410,6 +472,7 @@ void attempt_begin(struct attempt *a, const struct attempt_spec *s)
     buf_init(&a->whole, PIECES_BYTES_MAX);
     buf_init(&a->pieces, PIECES_BYTES_MAX);
     buf_init(&a->terminal, PIECES_BYTES_MAX);
+    buf_init(&a->late, EVENT_BYTES_MAX);
     a->spec.method = FETCH_POST;
 }
 
@@ -428,11 +491,12 @@ bool attempt_close(struct attempt *a)
 {
     if (a->closed)
         return a->closed_well;
+    a->closed = a->closed_well = true;
     if (!a->relays)
-        return a->writer->dialect->writer_end(a->writer, &a->draft, &a->terminal);
-    if (a->stream && a->wire->relay_end)
-        return buf_add_str(&a->terminal, a->wire->relay_end(a->chat));
-    return true;
+        a->closed_well = a->writer->dialect->writer_end(a->writer, &a->draft, &a->terminal);
+    else if (a->stream && a->wire->relay_end)
+        a->closed_well = buf_add_str(&a->terminal, a->wire->relay_end(a->chat));
+    return a->closed_well;
 }
 
 void attempt_cancel(struct attempt *a)
@@ -456,6 +520,7 @@ void attempt_free(struct attempt *a)
     buf_free(&a->whole);
     buf_free(&a->pieces);
     buf_free(&a->terminal);
+    buf_free(&a->late);
     if (a->counted)
         atomic_fetch_sub_explicit(a->in_flight, a->counted, memory_order_relaxed);
     a->counted = 0;

@@ -24,9 +24,9 @@ struct attempt_callbacks {
     void (*on_progress)(void *ctx, struct attempt *a);
     /* A key was refused or has reached its limit (outcome.status), and the provider has another. False: let it end here. */
     bool (*on_next_key)(void *ctx, struct attempt *a);
-    /* A whole answer of more than ATTEMPT_LARGE_BYTES has come, or one to so large a request, and to read it takes long. True:
-     * the owner has attempt_read called, on any thread, and then calls attempt_finish on the loop's. False, or NULL: it is
-     * read here. */
+    /* More than ATTEMPT_LARGE_BYTES has come in one piece, a whole answer or an event of a stream, or the first of an answer to
+     * so large a request, and to read it takes long. True: the owner has attempt_read called, on any thread, and then calls
+     * attempt_finish on the loop's. False, or NULL: it is read here. */
     bool (*on_large)(void *ctx, struct attempt *a);
     /* It is over; `outcome` is filled in. Once, last, never from inside attempt_call. */
     void (*on_end)(void *ctx, struct attempt *a);
@@ -34,7 +34,7 @@ struct attempt_callbacks {
 
 #define ATTEMPT_LARGE_BYTES 262144u
 
-enum attempt_pause { PAUSE_CALLER_SLOW = 1, PAUSE_LEDGER = 2 };    /* a set: reading goes on when it is empty */
+enum attempt_pause { PAUSE_CALLER_SLOW = 1, PAUSE_LEDGER = 2, PAUSE_READING = 4 };    /* a set: reading goes on when it is empty */
 
 struct attempt {
     const struct attempt_callbacks *callbacks;
@@ -69,13 +69,19 @@ struct attempt {
     struct buf pieces;                 /* of a stream: whole events, ready for the caller. Of a whole answer: its body */
     struct buf terminal;               /* a stream's closing event: goes out behind the row */
     bool relayed;                      /* an event has passed */
+    struct buf late;                   /* bytes of a stream that attempt_read is to read */
+    bool reading;                      /* ... and nobody else touches draft, sse, pieces, terminal meanwhile */
+    bool read_well;                    /* ... as it turned out */
+    bool read;                         /* a whole answer has been read there */
+    bool opened;                       /* an event has been read */
+    bool over;                         /* the fetch ended meanwhile */
     bool done;                         /* [DONE] has come: what follows is not read */
     _Atomic int64_t *in_flight;        /* of the process, and its most: what this attempt holds is counted there */
     int64_t in_flight_most, counted;
     bool reached;                      /* the request may have reached the provider: it may bill */
     struct fault fault;                /* why our own side could not write the request */
     enum transport arrived;            /* how the fetch ended, and then what its body was worth */
-    bool closed, closed_well;          /* the document of a large answer is written: attempt_read */
+    bool closed, closed_well;          /* attempt_close has been called */
     struct outcome outcome;
     int64_t first_byte_us, total_us;   /* -1: none */
 };
@@ -112,7 +118,8 @@ bool attempt_call(struct attempt *a);
 /* After on_large. `scan` is the reading thread's own. A cancel between the two is fine, then without attempt_finish. */
 void attempt_read(struct attempt *a, struct jscan *scan);
 void attempt_finish(struct attempt *a);
-/* The answer is accepted: `pieces` gets what is left of it and `terminal` its closing event. False: no memory. */
+/* All has come: `pieces` gets what is left of the answer and `terminal` its closing event. Any thread, like attempt_read. Done
+ * once, however often it is called. False: no memory. */
 bool attempt_close(struct attempt *a);
 /* Stops it without a callback. Idempotent; fine after its end. */
 void attempt_cancel(struct attempt *a);

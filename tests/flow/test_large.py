@@ -216,6 +216,46 @@ class Answers(Shared):
         r = self.h.chat(stream=True)
         self.assertEqual((r.status, len(r.text), r.lines[-1]), (200, 40 * 16384, "data: [DONE]"))
 
+    def test_large_events_of_a_stream_reach_callers_of_each_dialect(self):
+        self.h.mock.script("cheap", "chunks=3,bytes=%d" % (LARGE * 2))
+        for path, body, kind, piece in (
+                ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}]}, None,
+                 lambda e: "".join(c["delta"].get("content") or "" for c in e.get("choices", []))),
+                ("/v1/messages", {"max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}, "content_block_delta",
+                 lambda e: e["delta"]["text"]),
+                ("/v1/responses", {"input": "Hi"}, "response.output_text.delta", lambda e: e["delta"])):
+            for model in ("auto", "mock/cheap"):    # held and judged; passed as it comes
+                r = self.h.post(dict(body, model=model, stream=True), path=path)
+                events = [json.loads(x) for line in r.lines for x in line.split("\n") if x.startswith("data: ") and x != "data: [DONE]"
+                          for x in [x[6:]]]
+                self.assertEqual(r.status, 200)
+                self.assertEqual(sum(len(piece(e)) for e in events if kind in (None, e.get("type"))), 3 * LARGE * 2, (path, model))
+        r = self.h.post({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}, path="/v1beta/models/auto:streamGenerateContent")
+        self.assertEqual(sum(len(p["text"]) for e in r.json for c in e["candidates"] for p in c["content"]["parts"]), 3 * LARGE * 2)
+
+    def test_a_stream_that_breaks_behind_a_large_event_goes_elsewhere(self):
+        self.h.mock.script("cheap", "chunks=3,bytes=%d,reset=2" % (LARGE * 2))
+        self.h.mock.script("strong", "chunks=1,bytes=8")
+        r = self.h.chat(stream=True)
+        self.assertEqual((r.status, len(r.text)), (200, 8))
+        self.assertEqual(self.row_of(r), (200, 2))
+        self.h.mock.script("cheap", "chunks=2,bytes=%d,malformed" % (LARGE * 2))
+        r = self.h.chat(stream=True)
+        self.assertEqual((r.status, len(r.text)), (200, 8))
+
+    def test_callers_that_leave_amid_large_events_leave_nothing_behind(self):
+        self.h.mock.script("cheap", "chunks=4,bytes=%d" % (LARGE * 6))
+        for i in range(24):
+            c = Late(self.h, {"model": "auto" if i % 2 else "mock/cheap", "stream": True, "max_tokens": 9,
+                              "messages": [{"role": "user", "content": "Hi"}]}, path=["/v1/chat/completions", "/v1/messages"][i % 4 // 2])
+            c.finish()
+            time.sleep(0.001 * i)
+            c.leave()
+        wait_for(lambda: self.h.metrics()["tollgate_requests_running"] == 0, 10, "all to end")
+        wait_for(lambda: self.h.metrics()["tollgate_bytes_in_flight"] == 0, 5, "what was held to be freed")
+        self.assert_settled()
+        self.h.run("audit")
+
     def test_a_schema_that_asks_for_endless_work_holds_up_nobody(self):
         fork = {"$defs": {"a": {"anyOf": [{"properties": {"n": {"$ref": "#/$defs/a"}}, "required": ["x%d" % i]} for i in range(6)]}},
                 "$ref": "#/$defs/a"}
