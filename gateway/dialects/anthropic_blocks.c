@@ -6,7 +6,6 @@
 #include "gateway/dialects/anthropic_read.h"
 
 #define ID_MAX 512u
-#define MEDIA_TYPE_MAX 128u
 
 /* Where blocks go: a turn, or the result of a tool. */
 struct place {
@@ -89,7 +88,7 @@ static bool read_bytes(struct anthropic_reading *a, struct chat_media *media, st
     const struct span data = jval_get(source, "data");
 
     media->source = MEDIA_BYTES;
-    if (!reading_name(&a->r, "source.media_type", jval_get(source, "media_type"), MEDIA_TYPE_MAX, &media->type))
+    if (!reading_media_type(&a->r, "source.media_type", jval_get(source, "media_type"), &media->type))
         return false;
     if (media->type.n == 0)
         return reading_want(&a->r, "source.media_type", "must be a media type such as \"image/png\"");

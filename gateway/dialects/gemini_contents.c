@@ -57,7 +57,7 @@ static bool read_inline(struct reading *r, struct span value, struct chat_media 
     if (jval_type(value) != JTYPE_OBJECT)
         return reading_want(r, "", "must be an object with \"mimeType\" and \"data\"");
     if (!gemini_members(r, value, names, 3, got, FOREIGN_TUNES) ||
-        !reading_name(r, "mimeType", got[0], NAME_MAX_BYTES, &m->type) || !reading_raw(r, "data", got[1], &m->data) ||
+        !reading_media_type(r, "mimeType", got[0], &m->type) || !reading_raw(r, "data", got[1], &m->data) ||
         !reading_raw(r, "displayName", got[2], &m->name_raw))
         return false;
     if (m->type.n == 0)
@@ -82,7 +82,7 @@ static bool read_file(struct reading *r, struct span value, struct chat_media *m
     if (jval_type(value) != JTYPE_OBJECT)
         return reading_want(r, "", "must be an object with \"fileUri\"");
     if (!gemini_members(r, value, names, 3, got, FOREIGN_TUNES) ||
-        !reading_name(r, "mimeType", got[0], NAME_MAX_BYTES, &m->type) || !reading_raw(r, "fileUri", got[1], &m->data) ||
+        !reading_media_type(r, "mimeType", got[0], &m->type) || !reading_raw(r, "fileUri", got[1], &m->data) ||
         !reading_raw(r, "displayName", got[2], &m->name_raw))
         return false;
     if (m->data.n == 0)

@@ -67,7 +67,10 @@ static bool take_audio(struct openai_parse *p, struct span audio, struct chat_it
     item->media.data = jval_raw(data);
     item->media.type = format.n ? arena_printf(p->arena, "audio/%.*s", SPAN_FMT(format)) : SPAN_NONE;
     p->chat->audio_bytes += base64_bytes(item->media.data);
-    return !format.n || item->media.type.p || reading_no_memory(&p->r);
+    if (format.n && !item->media.type.p)
+        return reading_no_memory(&p->r);
+    return !format.n || reading_is_media_type(item->media.type) ||
+           reading_want(&p->r, "input_audio.format", "must be a format such as \"wav\" or \"mp3\"");
 }
 
 /* {file_data, filename} or {file_id}. The data are a data: URL; some clients send the base64 alone. */

@@ -27,6 +27,8 @@ bool openai_parse_messages(struct openai_parse *p, struct span messages);
 /* `field`: "tools", or the "functions" of 2023, which are bare functions; they pass, and are known to the checks. */
 bool openai_parse_tools(struct openai_parse *p, const char *field, struct span tools);
 bool openai_parse_choice(struct openai_parse *p, struct span v);
+/* When all members are read: are the tools that are named there? */
+bool openai_check_choice(struct openai_parse *p);
 
 /* Something of this dialect alone. */
 bool openai_foreign(struct openai_parse *p, struct span name, enum foreign_kind kind);

@@ -271,6 +271,19 @@ static bool parse_tri(struct openai_parse *p, const char *field, struct span v, 
     return true;
 }
 
+/* A word that is newer than we are goes to hosts of this dialect alone. */
+static bool parse_verbosity(struct openai_parse *p, const char *name, struct span v)
+{
+    static const char *const words[] = { "low", "medium", "high", NULL };
+
+    if (!reading_raw(&p->r, name, v, NULL) || reading_is_null(v))
+        return reading_is_null(v);
+    if (reading_word(v, words) < 0)
+        return openai_foreign(p, span_str(name), FOREIGN_TUNES);
+    p->chat->verbosity_raw = jval_raw(v);
+    return true;
+}
+
 static bool parse_member(struct openai_parse *p, enum openai_member m, struct span v)
 {
     const char *name = openai_member_name(m);
@@ -314,7 +327,7 @@ static bool parse_member(struct openai_parse *p, enum openai_member m, struct sp
     case OPENAI_METADATA:
         c->metadata_json = reading_is_null(v) ? SPAN_NONE : v;
         return reading_type(r, name, v, JTYPE_OBJECT, "must be an object of strings");
-    case OPENAI_VERBOSITY: return reading_raw(r, name, v, &c->verbosity_raw);
+    case OPENAI_VERBOSITY: return parse_verbosity(p, name, v);
     case OPENAI_PROMPT_CACHE_KEY: return reading_raw(r, name, v, &c->cache_key_raw);
     case OPENAI_MODALITIES: return parse_modalities(p, v);
     case OPENAI_TOP_K:
@@ -367,5 +380,5 @@ bool openai_parse(struct chat *chat, const struct parse_spec *spec)
         return reading_want(&p.r, "stream_options", "is only allowed together with \"stream\": true");
     if (!reading_is_null(p.places->at[OPENAI_AUDIO]) && !p.audio_out && !openai_foreign(&p, SPAN_LIT("audio"), FOREIGN_TUNES))
         return false;
-    return settle_thinking(&p);
+    return openai_check_choice(&p) && settle_thinking(&p);
 }

@@ -170,3 +170,16 @@ bool openai_parse_choice(struct openai_parse *p, struct span v)
     p->chat->choice = choices[which];
     return true;
 }
+
+bool openai_check_choice(struct openai_parse *p)
+{
+    const struct chat *c = p->chat;
+
+    for (size_t i = 0; i < c->n_tools; i++)
+        if (c->tools[i].kind == TOOL_SERVER)    /* a host's own: what it is called there is not known here */
+            return true;
+    for (size_t i = 0; i < c->n_choice_names; i++)
+        if (!chat_find_tool(c, c->choice_names[i]))
+            return reading_want(&p->r, "tool_choice", "must name tools that are in \"tools\"");
+    return true;
+}

@@ -183,6 +183,31 @@ bool reading_name(struct reading *r, const char *field, struct span v, size_t mo
     return true;
 }
 
+/* RFC 6838, 4.2: type/subtype; parameters may follow. No comma and no quote: it has to fit into a data: URL. */
+bool reading_is_media_type(struct span type)
+{
+    static const char more[] = "!#$&-^_.+";
+    const size_t slash = span_find(type, '/'), end = span_find(type, ';');
+
+    if (slash == 0 || slash + 1 >= end)
+        return false;
+    for (size_t i = 0; i < type.n; i++) {
+        const char c = type.p[i];
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr(more, c));
+
+        if (!plain && i != slash && (i < end || c <= ' ' || c > '~' || c == ',' || c == '"' || c == '\\') && !(i > end && c == ' '))
+            return false;
+    }
+    return true;
+}
+
+bool reading_media_type(struct reading *r, const char *field, struct span v, struct span *out)
+{
+    if (!reading_name(r, field, v, 256, out))
+        return false;
+    return out->n == 0 || reading_is_media_type(*out) || reading_want(r, field, "must be a media type such as \"image/png\"");
+}
+
 #define MEDIA_HEAD_MAX 512u    /* "data:image/png;base64": what stands before the comma, or a scheme */
 
 /* RFC 2397: data:TYPE[;parameters];base64,BYTES. The head may have escapes ("image\\/png", as PHP writes it). */
@@ -195,6 +220,8 @@ static bool read_data(struct reading *r, const char *field, struct span raw, str
         return reading_want(r, field, "must be a data: URL in base64");
     type = span_first(span_skip(head, 5), head.n - 5 - mark.n);
     type = span_first(type, span_find(type, ';'));
+    if (type.n && !reading_is_media_type(type))
+        return reading_want(r, field, "must be a data: URL with a media type such as \"image/png\"");
     media->source = MEDIA_BYTES;
     media->type = type.n ? type : SPAN_NONE;
     media->data = span_skip(raw, span_find(raw, ',') + 1);

@@ -50,6 +50,9 @@ bool reading_type(struct reading *r, const char *field, struct span v, enum jtyp
 bool reading_raw(struct reading *r, const char *field, struct span v, struct span *raw);
 /* A string; *out is its text with the escapes undone, in the arena only when it has any. More than `most` bytes: a fault. */
 bool reading_name(struct reading *r, const char *field, struct span v, size_t most, struct span *out);
+bool reading_is_media_type(struct span type);
+/* A media type; "" passes, for the caller to judge. */
+bool reading_media_type(struct reading *r, const char *field, struct span v, struct span *out);
 /* Media in one string, as OpenAI's dialects say them: a data: URI in base64 (checked, not decoded) or an http(s) URL, which
  * nobody here fetches. */
 bool reading_media(struct reading *r, const char *field, struct span v, struct chat_media *media);

@@ -304,6 +304,8 @@ static void every_mistake_is_named_in_the_callers_words(void **state)
         { BLOCK("{\"type\":\"image\"}"), "messages[0].content[0].source" },
         { BLOCK("{\"type\":\"image\",\"source\":{\"type\":\"disk\"}}"), "messages[0].content[0].source.type" },
         { BLOCK("{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"data\":\"aGk=\"}}"), "messages[0].content[0].source.media_type" },
+        { BLOCK("{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/pn,g\",\"data\":\"aGk=\"}}"),
+          "messages[0].content[0].source.media_type" },
         { BLOCK("{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/png\",\"data\":\"a b\"}}"),
           "messages[0].content[0].source.data" },
         { BLOCK("{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/png\",\"data\":\"aGk\"}}"),

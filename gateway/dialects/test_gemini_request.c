@@ -126,6 +126,7 @@ static void each_fault_names_its_field(void **state)
         { ASKS("{\"text\":\"a\",\"inlineData\":{}}"), "contents[0].parts[0]" },
         { ASKS("{\"text\":\"a\",\"thought\":\"yes\"}"), "contents[0].parts[0].thought" },
         { ASKS("{\"inlineData\":{\"data\":\"aGk=\"}}"), "contents[0].parts[0].inlineData.mimeType" },
+        { ASKS("{\"inlineData\":{\"mimeType\":\"png\",\"data\":\"aGk=\"}}"), "contents[0].parts[0].inlineData.mimeType" },
         { ASKS("{\"inline_data\":{\"mime_type\":\"image/png\"}}"), "contents[0].parts[0].inlineData.data" },
         { ASKS("{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"a%\"}}"), "contents[0].parts[0].inlineData.data" },
         { ASKS("{\"fileData\":{\"mimeType\":\"image/png\"}}"), "contents[0].parts[0].fileData.fileUri" },

@@ -127,6 +127,8 @@ static void each_fault_names_its_field(void **state)
         { "{\"model\":\"m\",\"tools\":[{\"type\":\"function\"}]," OK_MESSAGES "}", "tools[0].function" },
         { "{\"model\":\"m\",\"tools\":[{\"type\":\"function\",\"function\":{}}]," OK_MESSAGES "}", "tools[0].function.name" },
         { "{\"model\":\"m\",\"tool_choice\":\"maybe\"," OK_MESSAGES "}", "tool_choice" },
+        { "{\"model\":\"m\",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"g\"}},\"tools\":[{\"type\":\"function\","
+          "\"function\":{\"name\":\"f\"}}]," OK_MESSAGES "}", "tool_choice" },
         { "{\"model\":\"m\",\"response_format\":{\"type\":\"xml\"}," OK_MESSAGES "}", "response_format.type" },
         { "{\"model\":\"m\",\"response_format\":{\"type\":\"json_schema\"}," OK_MESSAGES "}", "response_format.json_schema" },
         { "{\"model\":\"m\",\"user\":7," OK_MESSAGES "}", "user" },
@@ -319,6 +321,7 @@ static void what_chat_alone_has_is_told_by_its_kind(void **state)
         { "\"min_p\":null", -1, NULL },
         { "\"tools\":[{\"type\":\"web_search\"}]", FOREIGN_MEANS, "tools[0]" },
         { "\"tool_choice\":{\"type\":\"web_search\"}", FOREIGN_MEANS, "tool_choice" },
+        { "\"verbosity\":\"newer\"", FOREIGN_TUNES, "verbosity" },
     };
 
     (void)state;
@@ -408,6 +411,8 @@ static void broken_media_is_refused_where_it_stands(void **state)
         { "{\"type\":\"image_url\",\"image_url\":{\"url\":\"file:///etc/passwd\"}}", "messages[0].content[0].image_url.url" },
         { "{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"!\",\"format\":\"wav\"}}", "messages[0].content[0].input_audio.data" },
         { "{\"type\":\"input_audio\",\"input_audio\":{}}", "messages[0].content[0].input_audio.data" },
+        { "{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"AAAA\",\"format\":\"wa,v\"}}", "messages[0].content[0].input_audio.format" },
+        { "{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image;base64,AAAA\"}}", "messages[0].content[0].image_url.url" },
         { "{\"type\":\"file\",\"file\":{\"file_data\":\"?\"}}", "messages[0].content[0].file.file_data" },
         { "{\"type\":\"file\",\"file\":{\"file_data\":\"data:application/pdf;base64,A\"}}", "messages[0].content[0].file.file_data" },
         { "{\"type\":\"file\",\"file\":{}}", "messages[0].content[0].file" },

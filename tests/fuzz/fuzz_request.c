@@ -88,8 +88,7 @@ static void translate(const struct chat *chat, const struct dialect *to, const s
     buf_init(&body, 8u << 20);
     if (to->write_request(chat, target, &out)) {
         FUZZ_CHECK(is_json(buf_span(&body)));
-        if (to->id == DIALECT_ANTHROPIC)
-            read_again(to->id, buf_span(&body));
+        read_again(to->id, buf_span(&body));
     } else {
         FUZZ_CHECK(fault.status == 503 || (fault.status == 400 && strcmp(fault.param, "tools") == 0));    /* names that meet */
     }
