@@ -201,3 +201,12 @@ gateway_dialects_test_round_trips_LDADD = $(DIALECT_TEST_LIBS)
 check-round-trips: gateway/dialects/test_round_trips
 	ROUND_TRIPS=$${ROUND_TRIPS:-1000000} ROUND_TRIPS_SEED=$${ROUND_TRIPS_SEED:-`date +%s`} gateway/dialects/test_round_trips
 .PHONY: check-round-trips
+FUZZERS += tests/fuzz/fuzz_dialect_chat tests/fuzz/fuzz_dialect_answer
+tests_fuzz_fuzz_dialect_chat_SOURCES = tests/fuzz/fuzz_dialect_chat.c $(FUZZ_MAIN) $(ROUND_TRIP_FILES)
+tests_fuzz_fuzz_dialect_chat_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_fuzz_fuzz_dialect_chat_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_dialect_chat_LDADD = libdialects.a libpolicy.a libpricing.a $(BASE_LIBS) $(PCRE2_LIBS)
+tests_fuzz_fuzz_dialect_answer_SOURCES = tests/fuzz/fuzz_dialect_answer.c $(FUZZ_MAIN) $(ROUND_TRIP_FILES)
+tests_fuzz_fuzz_dialect_answer_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_fuzz_fuzz_dialect_answer_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_dialect_answer_LDADD = libdialects.a libpolicy.a libpricing.a $(BASE_LIBS) $(PCRE2_LIBS)
