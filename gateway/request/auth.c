@@ -1,26 +1,13 @@
 /* auth.c - finds the key in a head. What a key is worth is ledger/keys.c's business. A key is never logged or repeated. */
 #include "gateway/request/auth.h"
 
+#include "gateway/request/facts.h"
 #include "gateway/server/worker.h"
 
 static struct span bearer(struct span v)
 {
     if (v.n >= 7 && span_eq_nocase(span_first(v, 7), SPAN_LIT("bearer ")))
         return span_trim(span_skip(v, 7));
-    return SPAN_NONE;
-}
-
-/* Google's clients may put it into the address. A key of ours has nothing that would be percent-encoded. */
-static struct span from_query(struct span query)
-{
-    while (query.n) {
-        const size_t end = span_find(query, '&');
-        const struct span one = span_first(query, end);
-
-        if (span_starts(one, SPAN_LIT("key=")))
-            return span_skip(one, 4);
-        query = span_skip(query, end + 1);
-    }
     return SPAN_NONE;
 }
 
@@ -42,6 +29,32 @@ static bool no_key(struct request *r, const char *words)
     return fault_set(&r->fault, 401, "invalid_request_error", "invalid_api_key", NULL, "%s", words);
 }
 
+/* One key more, in *key unless it is the same again. */
+static bool take(struct request *r, struct span one, struct span *key)
+{
+    if (one.n == 0)    /* Claude Code leaves x-api-key empty where it means a token */
+        return true;
+    if (key->p && !span_eq(*key, one))
+        return no_key(r, "Two different API keys came with this request: send one, in one place.");
+    *key = one;
+    return true;
+}
+
+/* Google's clients may put it into the address, where anything may be percent-encoded. */
+static bool take_from_query(struct request *r, struct span *key)
+{
+    struct span rest = r->head->query;
+
+    while (rest.n) {
+        const struct span one = span_first(rest, span_find(rest, '&'));
+
+        if (span_starts(one, SPAN_LIT("key=")) && !take(r, facts_decode(&r->arena, span_skip(one, 4)), key))
+            return false;
+        rest = span_skip(rest, one.n + 1);
+    }
+    return true;
+}
+
 bool auth_check_key(struct request *r)
 {
     static const char *const words[] = {
@@ -55,15 +68,11 @@ bool auth_check_key(struct request *r)
 
     if (r->snapshot->config->auth_none)
         return true;
-    for (size_t i = 0; i <= r->head->n_headers; i++) {
-        const struct span one = i < r->head->n_headers ? from_header(&r->head->headers[i]) : from_query(r->head->query);
-
-        if (one.n == 0)    /* Claude Code leaves x-api-key empty where it means a token */
-            continue;
-        if (key.p && !span_eq(key, one))
-            return no_key(r, "Two different API keys came with this request: send one, in one place.");
-        key = one;
-    }
+    for (size_t i = 0; i < r->head->n_headers; i++)
+        if (!take(r, from_header(&r->head->headers[i]), &key))
+            return false;
+    if (!take_from_query(r, &key))
+        return false;
     if (!key.p)
         return no_key(r, "You didn't provide an API key. Send it as a header: Authorization: Bearer tg_... (x-api-key and "
                          "x-goog-api-key will do too).");

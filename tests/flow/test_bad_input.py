@@ -288,6 +288,17 @@ class BadKeys(Shared):
                 s.close()
                 self.assertIn(status, head.split(b"\r\n")[0], name)
 
+    def test_keys_in_the_address_are_read_like_those_in_headers(self):
+        other = json.loads(self.h.run("keys", "create", "--team", "address", "--name", "two", "--format", "json")[1])["key"]
+        encoded = "".join("%%%02x" % ord(c) for c in self.h.key)
+        for query, headers, status in (("key=" + self.h.key, {}, 200), ("key=" + encoded, {}, 200),
+                                       ("key=%s&pageSize=9&key=%s" % (encoded, self.h.key), {}, 200),
+                                       ("key=%s&key=%s" % (self.h.key, other), {}, 401),
+                                       ("key=" + other, {"x-goog-api-key": self.h.key}, 401),
+                                       ("key=" + encoded, {"x-goog-api-key": self.h.key}, 200)):
+            a = self.h.request("GET", "/v1beta/models?" + query, headers=headers, key=False)
+            self.assertEqual(status, a.status, query)
+
     def test_health_probes_need_no_key_and_models_do(self):
         for path in ("/healthz", "/readyz", "/"):
             self.assertEqual(self.h.request("GET", path, key=False).status, 200)
