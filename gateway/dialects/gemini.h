@@ -29,8 +29,13 @@ struct gemini_model {
     int64_t context;           /* tokens; 0: not said */
     int64_t max_output;
 };
-/* {"models":[...]}, whole: there is no next page. */
-void gemini_write_models(const struct gemini_model *models, size_t n, struct buf *out);
+/* Which part of a list a caller asks for: pageSize, pageToken (wire/gemini-generate section 12). */
+struct gemini_page {
+    int64_t size;              /* 0: all of it, since many clients never ask for a second page; above 1000 counts as 1000 */
+    struct span token;         /* the last name of the page before it; SPAN_NONE: from the start */
+};
+/* {"models":[...],"nextPageToken":"..."}, the latter where more follows. False, and nothing is written: the token is none of ours. */
+bool gemini_write_models(const struct gemini_model *models, size_t n, const struct gemini_page *page, struct buf *out);
 /* One of them, as GET models/{m} answers. */
 void gemini_write_model(const struct gemini_model *model, struct buf *out);
 

@@ -2,6 +2,8 @@
 #include "base/jwrite.h"
 #include "gateway/dialects/gemini.h"
 
+#define PAGE_MODELS_MAX 1000u    /* Google's own bound */
+
 void gemini_write_model(const struct gemini_model *m, struct buf *out)
 {
     struct buf name;
@@ -22,14 +24,27 @@ void gemini_write_model(const struct gemini_model *m, struct buf *out)
     buf_free(&name);
 }
 
-void gemini_write_models(const struct gemini_model *models, size_t n, struct buf *out)
+bool gemini_write_models(const struct gemini_model *models, size_t n, const struct gemini_page *page, struct buf *out)
 {
+    const size_t most = page->size <= 0 ? n : page->size < PAGE_MODELS_MAX ? (size_t)page->size : PAGE_MODELS_MAX;
+    size_t from = 0, to;
+
+    if (page->token.n) {
+        while (from < n && !span_eq(models[from].name, page->token))
+            from++;
+        if (from++ == n)
+            return false;
+    }
+    to = n - from < most ? n : from + most;
     jw_object(out, NULL);
     jw_array(out, "models");
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = from; i < to; i++)
         gemini_write_model(&models[i], out);
     jw_close(out, ']');
+    if (to < n)
+        jw_string(out, "nextPageToken", models[to - 1].name);
     jw_close(out, '}');
+    return true;
 }
 
 void gemini_write_count(int64_t tokens, struct buf *out)

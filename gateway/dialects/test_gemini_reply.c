@@ -461,7 +461,7 @@ static void pages_are_googles(void **state)
 
     (void)state;
     buf_init(&out, 8192);
-    gemini_write_models(models, 2, &out);
+    assert_true(gemini_write_models(models, 2, &(struct gemini_page){ 0 }, &out));
     assert_json(&out, "{\"models\":[{\"name\":\"models/auto\",\"version\":\"1\",\"displayName\":\"auto\",\"supportedGenerationMethods\":"
                       "[\"generateContent\",\"countTokens\"]},{\"name\":\"models/openai/gpt-5.5\",\"version\":\"1\",\"displayName\":\"GPT\","
                       "\"inputTokenLimit\":400000,\"outputTokenLimit\":128000,\"supportedGenerationMethods\":"
@@ -473,6 +473,33 @@ static void pages_are_googles(void **state)
     buf_clear(&out);
     gemini_write_count(42, &out);
     assert_json(&out, "{\"totalTokens\":42}");
+    buf_free(&out);
+}
+
+static void a_list_of_models_comes_in_pages(void **state)
+{
+    const struct gemini_model models[] = { { .name = SPAN_LIT("a") }, { .name = SPAN_LIT("b") }, { .name = SPAN_LIT("c") } };
+    static const struct { struct gemini_page page; const char *has, *has_not; } table[] = {
+        { { .size = 3 }, "models/c", "nextPageToken" },
+        { { .size = 2 }, "\"nextPageToken\":\"b\"", "models/c" },
+        { { .size = 2, .token = { "b", 1 } }, "models/c", "nextPageToken" },
+        { { .size = 1, .token = { "a", 1 } }, "\"nextPageToken\":\"b\"", "models/a" },
+        { { .token = { "a", 1 } }, "models/c", "models/a" },
+        { { .token = { "c", 1 } }, "\"models\":[]", "nextPageToken" },
+    };
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 8192);
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        buf_clear(&out);
+        assert_true(gemini_write_models(models, 3, &table[i].page, &out));
+        assert_true(span_find_span(buf_span(&out), span_str(table[i].has)) < out.n);
+        assert_true(span_find_span(buf_span(&out), span_str(table[i].has_not)) == out.n);
+    }
+    buf_clear(&out);
+    assert_false(gemini_write_models(models, 3, &(struct gemini_page){ .token = SPAN_LIT("d") }, &out));
+    assert_true(out.n == 0);
     buf_free(&out);
 }
 
@@ -496,6 +523,7 @@ int main(void)
         cmocka_unit_test(faults_speak_googles_words),
         cmocka_unit_test(a_fault_tells_its_field_its_wait_and_its_request),
         cmocka_unit_test(pages_are_googles),
+        cmocka_unit_test(a_list_of_models_comes_in_pages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,21 +99,29 @@ static bool embeds_with_one_model(struct request *r)
     return true;
 }
 
-bool decide_plan(struct request *r)
+/* Its steps point into the snapshot's view. */
+bool decide_find_plan(struct request *r)
 {
     const struct view view = { r->snapshot->view, r->snapshot->n_models };
     struct span why = SPAN_LIT("");
 
     switch (plan_make(r->snapshot->policy, &r->features, &view, r->at_ms, &r->arena, &r->plan, &why)) {
     case PLAN_OK:
-        break;
+        return true;
     case PLAN_UNKNOWN_ROUTE:
         return fault_bad(&r->fault, "unknown_route", "x-tollgate-route", "%.*s", SPAN_FMT(why));
     case PLAN_UNKNOWN_MODEL:
         return fault_set(&r->fault, 404, "invalid_request_error", "model_not_found", "model", "%.*s", SPAN_FMT(why));
     case PLAN_MEMORY:
-        return request_no_memory(r);
+        break;
     }
+    return request_no_memory(r);
+}
+
+bool decide_plan(struct request *r)
+{
+    if (!decide_find_plan(r))
+        return false;
     r->planned = true;
     return embeds_with_one_model(r) && own_view(r) && leave_out_untranslatable(r) &&
            (machine_init(&r->machine, &r->plan, &r->arena, r->start_ms) || request_no_memory(r));

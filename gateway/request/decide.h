@@ -7,6 +7,8 @@
 /* r->plan and r->machine from r->features. Steps whose provider's dialect cannot say what is asked are skipped. False:
  * r->fault says why there is nothing to drive. */
 bool decide_plan(struct request *r);
+/* Half of it, for a request that wants a count: r->plan, which is not to be driven. False, r->fault: what it names is not there. */
+bool decide_find_plan(struct request *r);
 /* Health of the plan's models as it is now. */
 void decide_refresh(struct request *r, int64_t now_ms);
 /* Who serves a step that has a view. */

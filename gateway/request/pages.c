@@ -143,26 +143,34 @@ static void write_anthropic(struct request *r, const struct list *l, bool one, s
         anthropic_write_models(models, l->n, &page, b);
 }
 
-static void write_gemini(struct request *r, const struct list *l, bool one, struct buf *b)
+/* False: there is no such page. */
+static bool write_gemini(struct request *r, const struct list *l, bool one, struct buf *b)
 {
     struct gemini_model *models = ARENA_ARRAY(&r->arena, struct gemini_model, l->n + 1);
+    struct gemini_page page = { .token = query_value(r, "pageToken") };
+    uint64_t size = 0;
 
     for (size_t i = 0; models && i < l->n; i++)
         models[i] = (struct gemini_model){ .name = l->models[i].id, .context = l->models[i].context,
                                            .max_output = l->models[i].max_output };
-    if (models && one)
-        gemini_write_model(&models[0], b);
-    else if (models)
-        gemini_write_models(models, l->n, b);
+    if (span_to_u64(query_value(r, "pageSize"), INT32_MAX, &size))
+        page.size = (int64_t)size;
+    if (!models)
+        return true;
+    if (!one)
+        return gemini_write_models(models, l->n, &page, b);
+    gemini_write_model(&models[0], b);
+    return true;
 }
 
-static void write_list(struct request *r, const struct list *l, bool one, struct buf *b)
+static bool write_list(struct request *r, const struct list *l, bool one, struct buf *b)
 {
     switch (r->dialect->id) {
     case DIALECT_ANTHROPIC: write_anthropic(r, l, one, b); break;
-    case DIALECT_GEMINI: write_gemini(r, l, one, b); break;
+    case DIALECT_GEMINI: return write_gemini(r, l, one, b);
     default: write_openai(l, one, b); break;
     }
+    return true;
 }
 
 static void models(struct request *r)
@@ -171,9 +179,12 @@ static void models(struct request *r)
     struct buf b;
 
     buf_init(&b, PAGE_BYTES_MAX);
-    if (list_make(r, SPAN_NONE, &l))
-        write_list(r, &l, false, &b);
-    reply_document(r, 200, "application/json", buf_span(&b));
+    if (list_make(r, SPAN_NONE, &l) && !write_list(r, &l, false, &b)) {
+        fault_bad(&r->fault, "invalid_value", "pageToken", "Invalid value for 'pageToken': no list of models here goes on there.");
+        reply_fault(r);
+    } else {
+        reply_document(r, 200, "application/json", buf_span(&b));
+    }
     buf_free(&b);
 }
 
@@ -204,6 +215,7 @@ static void count(struct request *r)
     const int64_t tokens = (int64_t)r->features.value[FEATURE_PROMPT_TOKENS];
     struct buf b;
 
+    notes_add(&r->notes, "estimated", SPAN_LIT("tokens"));
     buf_init(&b, 4096);
     switch (r->dialect->id) {
     case DIALECT_ANTHROPIC: anthropic_write_count(tokens, &b); break;

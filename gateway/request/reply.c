@@ -40,17 +40,11 @@ static void add_number(struct buf *b, const char *name, int64_t n)
     buf_add(b, "\r\n", 2);
 }
 
-/* The fields that every reply carries, as far as they are known (DESIGN section 4). */
-static void add_fields(const struct request *r, struct buf *b, bool with_cost)
+/* What a plan adds to them. */
+static void add_plan(const struct request *r, struct buf *b, bool with_cost)
 {
-    const struct span id = { r->id, ROW_ID_BYTES };
     char usd[PRICE_TEXT_ROOM];
 
-    add_text(b, "x-tollgate-request-id", id);
-    add_text(b, "x-request-id", id);
-    add_text(b, "request-id", id);
-    if (!r->planned)
-        return;
     add_name(b, "x-tollgate-route", r->plan.route_name);
     add_name(b, "x-tollgate-model", r->answered_model);
     add_name(b, "x-tollgate-provider", r->answered_provider);
@@ -60,6 +54,18 @@ static void add_fields(const struct request *r, struct buf *b, bool with_cost)
         add_text(b, "x-tollgate-cost-usd", span_str(usd));
     }
     add_name(b, "x-tollgate-warning", r->plan.warning);
+}
+
+/* The fields that every reply carries, as far as they are known (DESIGN section 4). */
+static void add_fields(const struct request *r, struct buf *b, bool with_cost)
+{
+    const struct span id = { r->id, ROW_ID_BYTES };
+
+    add_text(b, "x-tollgate-request-id", id);
+    add_text(b, "x-request-id", id);
+    add_text(b, "request-id", id);
+    if (r->planned)
+        add_plan(r, b, with_cost);
     if (r->notes.n)
         add_name(b, "x-tollgate-warning", span_str(r->notes.text));
     if (r->attempt_live && r->attempt.notes.n)

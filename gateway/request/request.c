@@ -325,8 +325,10 @@ static void send_away(struct request *r, enum away what, void (*work)(void *ctx)
 
 static enum step parse(struct request *r)
 {
-    if (facts_read_body(r))
-        return r->endpoint == ENDPOINT_COUNT ? STEP_REPLY : STEP_DECIDE;
+    const bool count = r->endpoint == ENDPOINT_COUNT;    /* for a model that is there */
+
+    if (facts_read_body(r) && (!count || decide_find_plan(r)))
+        return count ? STEP_REPLY : STEP_DECIDE;
     count_add(r->worker, COUNT_REFUSED_BODY, 1);
     return STEP_REPLY;
 }

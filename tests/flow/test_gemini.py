@@ -2,6 +2,7 @@
 import json
 import re
 import unittest
+import urllib.parse
 
 from house import Shared, wait_for
 from test_providers import Host, house
@@ -93,6 +94,36 @@ class Caller(Shared):
         self.assertIn("models/auto", names)
         self.assertIn("models/mock/cheap", names)
         self.assertEqual("models/mock/cheap", self.h.request("GET", "/v1beta/models/mock/cheap").json["name"])
+
+
+    def test_a_list_of_models_is_read_page_by_page(self):
+        def get(query):
+            return self.h.request("GET", "/v1beta/models?" + query)
+        whole = [m["name"] for m in get("").json["models"]]
+        names, query = [], "pageSize=2"
+        for _ in whole:
+            page = get(query).json
+            self.assertLessEqual(len(page["models"]), 2)
+            names += [m["name"] for m in page["models"]]
+            if "nextPageToken" not in page:
+                break
+            query = "pageSize=2&pageToken=" + urllib.parse.quote(page["nextPageToken"], safe="")
+        self.assertEqual(whole, names)
+        a = get("pageToken=nobodys")
+        self.assertEqual((400, "INVALID_ARGUMENT"), (a.status, a.error["status"]))
+
+    def test_a_count_says_that_it_is_an_estimate_and_is_of_a_model_that_is_there(self):
+        ours = {"messages": [{"role": "user", "content": "x"}]}
+        for path, body in (("/v1/messages/count_tokens", ours), ("/v1/responses/input_tokens", {"input": "x"}),
+                           ("/v1beta/models/%s:countTokens", ask("x"))):
+            for model, status in (("auto", 200), ("mock/cheap", 200), ("default", 200), ("nobodys", 404)):
+                a = self.h.post(body if "%" in path else dict(body, model=model), path=path.replace("%s", model))
+                self.assertEqual(status, a.status, (path, model, a.body))
+                self.assertEqual("estimated=tokens" if status == 200 else None, a.headers.get("x-tollgate-warning"))
+                if status == 404:
+                    self.assertIn({"/v1/m": "not_found_error", "/v1/r": "model_not_found", "/v1be": "NOT_FOUND"}[path[:5]], json.dumps(a.json))
+        a = self.h.post({"model": "claude-default", "messages": ours["messages"]}, path="/v1/messages/count_tokens")
+        self.assertEqual(200, a.status)
 
 
 def answer(*parts, finish="STOP", **usage):
