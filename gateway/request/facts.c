@@ -204,12 +204,19 @@ bool facts_fill(struct features *f, const struct chat *chat, struct arena *arena
     return true;
 }
 
+/* Names of ours end at a NUL; one of a caller's that goes on behind it would be told, and kept, as another. */
+static bool check_model(const struct chat *chat, struct fault *fault)
+{
+    return !memchr(chat->model.p ? chat->model.p : "", '\0', chat->model.n) ||
+           fault_bad(fault, "invalid_value", "model", "Invalid value for 'model': a name has no NUL in it.");
+}
+
 bool facts_parse(const struct dialect *dialect, struct arena *arena, const struct recall *recall, struct chat *chat,
                  struct features *f, struct fault *fault)
 {
     const struct parse_spec spec = { .arena = arena, .on_text = on_text, .ctx = f, .recall = recall, .fault = fault };
 
-    return dialect->parse(chat, &spec) &&
+    return dialect->parse(chat, &spec) && check_model(chat, fault) &&
            (facts_fill(f, chat, arena) ||
             fault_set(fault, 503, "server_error", "overloaded", NULL, "The gateway is short of memory."));
 }

@@ -160,10 +160,16 @@ class BadBodies(Shared):
             self.refused(self.h.post(body), 400)
 
     def test_an_unknown_model_is_a_404_that_names_it_and_what_can_be_asked(self):
-        for model in ("gpt-9", "mock/none", "nowhere/cheap", "' or 1=1 --", "caf\u00e9", "\u0000", "a\nb"):
+        for model in ("gpt-9", "mock/none", "nowhere/cheap", "' or 1=1 --", "caf\u00e9", "a\nb"):
             r = self.h.post(dict(GOOD, model=model))
             self.refused(r, 404, "model")
             self.assertEqual(r.error["code"], "model_not_found")
+
+    def test_a_model_with_a_nul_is_a_400_and_not_the_name_before_it(self):
+        for model in ("mock/cheap\u0000", "default\u0000x", "\u0000"):
+            self.refused(self.h.post(dict(GOOD, model=model)), 400, "model")
+        a = self.h.request("POST", "/v1beta/models/auto%00:generateContent", json.dumps({"contents": [{"parts": [{"text": "x"}]}]}))
+        self.assertEqual((400, "INVALID_ARGUMENT"), (a.status, a.error["status"]))
 
     def test_an_unknown_route_is_a_400_that_names_the_header(self):
         for route in ("nowhere", "DEFAULT", "default ; drop"):
