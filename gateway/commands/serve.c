@@ -222,6 +222,18 @@ static void stop_workers(struct house *h)
 
 /* ---- the start ---- */
 
+/* A signal that comes before start_house can hear it waits for that, rather than ending the process. */
+static void hold_signals(int how)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(how, &set, NULL);
+}
+
 /* Streams are descriptors: take what the system lets us have. */
 static void raise_descriptors(void)
 {
@@ -294,6 +306,7 @@ static bool start_house(struct house *h, struct problems *ps)
     event_add(h->hup, NULL);
     event_add(h->term, NULL);
     event_add(h->intr, NULL);
+    hold_signals(SIG_UNBLOCK);
     if (h->gw.snapshot->config->has_admin)
         h->admin = admin_new(h->base, &h->gw, &h->gw.snapshot->config->admin, ps);
     return !h->gw.snapshot->config->has_admin || h->admin;
@@ -320,6 +333,13 @@ static void nothing(evutil_socket_t fd, short what, void *arg)
     (void)arg;
 }
 
+static bool is_to_end(void)
+{
+    sigset_t set;
+
+    return sigpending(&set) == 0 && (sigismember(&set, SIGTERM) == 1 || sigismember(&set, SIGINT) == 1);
+}
+
 /* Small models are there in a tenth of a second, and the first caller should not meet a closed socket. A large one that
  * takes longer is not waited for: until it is ready its steps fail and others serve. */
 static void wait_for_engines(struct house *h)
@@ -330,7 +350,7 @@ static void wait_for_engines(struct house *h)
     if (!tick)
         return;
     event_add(tick, &(struct timeval){ .tv_usec = 10000 });
-    while (!engines_are_ready(h->parts.engines) && clock_mono_ms() < until)
+    while (!engines_are_ready(h->parts.engines) && clock_mono_ms() < until && !is_to_end())
         event_base_loop(h->base, EVLOOP_ONCE);
     event_free(tick);
 }
@@ -426,6 +446,7 @@ int command_serve(int argc, char **argv)
     }
     if (optind < argc)
         return cli_wrong("serve", "\"%s\" is one word too many; a config is named by --config", argv[optind]);
+    hold_signals(SIG_BLOCK);
     raise_descriptors();
     /* A thread's heap that gives its top back at each lull grows again page by page, a system call each. */
     mallopt(M_TRIM_THRESHOLD, 4 << 20);

@@ -10,12 +10,17 @@ import threading
 import time
 import unittest
 
-from house import CHECKS, SOURCE, TOLLGATE, House, PATIENCE, book, policy, wait_for
+from house import CHECKS, SOURCE, TOLLGATE, House, PATIENCE, Program, book, policy, wait_for
 from test_streams import Stream
 
 
 def to(*names, **more):
     return policy(routes=[{"name": "default", "steps": [{"model": "mock/" + n, "checks": CHECKS} for n in names]}], **more)
+
+
+def open_text(path):
+    with open(path) as f:
+        return f.read()
 
 
 def serial(h):
@@ -260,6 +265,31 @@ class Second(unittest.TestCase):
             self.assertIn("another tollgate serves with this ledger", p.stderr)
             self.assertFalse(os.path.exists(engine + ".ran"))
             self.assertEqual(h.chat().status, 200)
+
+
+class Early(unittest.TestCase):
+    def test_signals_while_it_starts_are_heard_when_it_has_and_end_it_well(self):
+        with House(start=False) as h:
+            text = open_text(h.path("prices.json"))
+            os.remove(h.path("prices.json"))
+            os.mkfifo(h.path("prices.json"))    # its start rests here until somebody writes
+            h.server = Program([TOLLGATE, "serve", "--config", h.path("tollgate.json")], env=h.env)
+            fd = wait_for(lambda: self.reader_of(h.path("prices.json")), 10, "a start that reads the prices")
+            for sig in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+                h.server.process.send_signal(sig)
+            os.remove(h.path("prices.json"))    # a reload finds a file
+            h.write("prices.json", text)
+            os.set_blocking(fd, True)
+            os.write(fd, text.encode())
+            os.close(fd)
+            self.assertEqual(0, h.server.process.wait(10 * PATIENCE))
+            wait_for(lambda: h.server.said("listening on"), 5, "its words")
+
+    def reader_of(self, fifo):
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:    # ENXIO: nobody reads yet
+            return 0
 
 
 class Engine(unittest.TestCase):
