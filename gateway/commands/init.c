@@ -222,8 +222,14 @@ static int init(struct init *in, int port)
     struct buf b, policy;
     bool ok;
 
+    struct stat at;
+
     if (mkdir(in->dir, 0755) != 0 && errno != EEXIST) {
         fprintf(stderr, "tollgate init: %s cannot be made: %s\n", in->dir, strerror(errno));
+        return 1;
+    }
+    if (stat(in->dir, &at) == 0 && !S_ISDIR(at.st_mode)) {
+        fprintf(stderr, "tollgate init: %s is a file: name a folder, which is made if it is not there\n", in->dir);
         return 1;
     }
     snprintf(config, sizeof config, "%s/" CONFIG_FILE_DEFAULT, in->dir);

@@ -187,6 +187,12 @@ class Init(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("file/demo", err)
 
+    def test_a_file_in_place_of_the_folder_is_called_one(self):
+        with open(self.dir + "/file", "w"):
+            pass
+        code, out, err = run("init", "--models", os.path.join(SOURCE, "engine/models"), self.dir + "/file")
+        self.assertEqual((code, err), (1, "tollgate init: %s/file is a file: name a folder, which is made if it is not there\n" % self.dir))
+
 
 def open_read(path):
     with open(path, "rb") as f:
