@@ -31,6 +31,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/upstream/sockets.h"
 
 #define PROBE_PATIENCE_MS 2000
 #define STEADY_MS 60000            /* ready that long: the next fault starts with the short wait again */
@@ -63,7 +64,8 @@ struct engine_child {
 
 struct engines {
     struct event_base *base;
-    char *program, *dir;
+    char *program;
+    struct sockets sockets;
     int64_t backoff_ms, backoff_max_ms, stop_ms, probe_ms;
     struct engine_child *children;
     unsigned next_id;
@@ -381,7 +383,7 @@ static struct engine_child *child_new(struct engines *e, const struct engine_wan
 
     if (!c)
         return NULL;
-    snprintf(path, sizeof(path), "%s/%u.sock", e->dir, ++e->next_id);
+    snprintf(path, sizeof(path), "%s/%u.sock", e->sockets.path, ++e->next_id);
     c->engines = e;
     c->provider = strdup(w->provider);
     c->model = strdup(w->model);
@@ -499,18 +501,13 @@ static char *find_program(const struct engines_options *o)
     return found;
 }
 
-static char *make_dir(const struct engines_options *o)
+static bool make_sockets(struct sockets *s, const struct engines_options *o)
 {
     const char *under = o->socket_dir ? o->socket_dir : getenv("XDG_RUNTIME_DIR");
-    char path[512];
 
     if (!under || access(under, W_OK))
         under = o->socket_dir ? o->socket_dir : getenv("TMPDIR");
-    if (!under)
-        under = "/tmp";
-    if (snprintf(path, sizeof(path), "%s/tollgate-XXXXXX", under) >= (int)sizeof(path) || !mkdtemp(path))
-        return NULL;    /* mkdtemp makes it 0700 */
-    return strdup(path);
+    return sockets_make(s, under ? under : "/tmp");
 }
 
 struct engines *engines_new(struct event_base *base, const struct engines_options *o, struct problems *ps)
@@ -534,8 +531,7 @@ struct engines *engines_new(struct event_base *base, const struct engines_option
         engines_free(e);
         return NULL;
     }
-    e->dir = make_dir(o);
-    if (!e->dir) {
+    if (!make_sockets(&e->sockets, o)) {
         problem_error(ps, "", "cannot make a folder for the engine's sockets: %s", strerror(errno));
         engines_free(e);
         return NULL;
@@ -583,9 +579,7 @@ void engines_free(struct engines *e)
         event_del(&c->grace);
         child_free(c);
     }
-    if (e->dir)
-        rmdir(e->dir);
-    free(e->dir);
+    sockets_remove(&e->sockets);
     free(e->program);
     free(e);
 }

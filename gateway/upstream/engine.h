@@ -50,7 +50,7 @@ void engines_unwant(struct engines *e);
 bool engines_are_ready(const struct engines *e);
 
 /* Any thread. */
-const char *engine_socket(const struct engine_child *c);    /* "/run/user/1000/tollgate-x/1.sock" */
+const char *engine_socket(const struct engine_child *c);    /* "/run/user/1000/tollgate-sockets-x/1.sock" */
 enum engine_state engine_state(const struct engine_child *c);
 int engine_pid(const struct engine_child *c);               /* 0 when there is none */
 unsigned engine_starts(const struct engine_child *c);       /* how often it was started */

@@ -9,6 +9,7 @@ libupstream_a_SOURCES = \
 	gateway/upstream/plain_answer.c gateway/upstream/plain_answer.h \
 	gateway/upstream/plain_pool.c gateway/upstream/plain_pool.h gateway/upstream/list.h \
 	gateway/upstream/engine.c gateway/upstream/engine.h \
+	gateway/upstream/sockets.c gateway/upstream/sockets.h \
 	gateway/upstream/health.c gateway/upstream/health.h \
 	gateway/upstream/provider.c gateway/upstream/provider.h \
 	gateway/upstream/retry_after.c gateway/upstream/retry_after.h \
@@ -45,6 +46,12 @@ gateway_upstream_test_provider_LDADD = $(UPSTREAM_LIBS) $(BASE_LIBS) $(CMOCKA_LI
 gateway_upstream_test_engine_SOURCES = gateway/upstream/test_engine.c
 gateway_upstream_test_engine_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(EVENT_CFLAGS)
 gateway_upstream_test_engine_LDADD = $(UPSTREAM_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += gateway/upstream/test_sockets
+TESTS += gateway/upstream/test_sockets
+gateway_upstream_test_sockets_SOURCES = gateway/upstream/test_sockets.c
+gateway_upstream_test_sockets_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+gateway_upstream_test_sockets_LDADD = $(UPSTREAM_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
 EXTRA_PROGRAMS += gateway/upstream/bench_fetch
 gateway_upstream_bench_fetch_SOURCES = gateway/upstream/bench_fetch.c tests/mock/mock_run.c tests/mock/mock_run.h
