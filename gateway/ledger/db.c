@@ -137,6 +137,11 @@ static int serve_file(const char *path, int flags)
     return open(name, flags | O_CLOEXEC, 0600);
 }
 
+static void say_taken(struct problems *ps)
+{
+    problem_add(ps, PROBLEM_ERROR, "", "stop it, or give this one a ledger of its own", "another tollgate serves with this ledger");
+}
+
 int db_serve_lock(const char *path, int64_t now_ms, struct problems *ps)
 {
     int fd = serve_file(path, O_RDWR | O_CREAT), tries = 10;
@@ -152,14 +157,22 @@ int db_serve_lock(const char *path, int64_t now_ms, struct problems *ps)
     while (flock(fd, LOCK_EX | LOCK_NB) != 0 && --tries)
         nanosleep(&pause, NULL);
     if (!tries) {
-        problem_add(ps, PROBLEM_ERROR, "", "stop it, or give this one a ledger of its own",
-                    "another tollgate serves with this ledger");
+        say_taken(ps);
         close(fd);
         return -1;
     }
     if (ftruncate(fd, 0) != 0 || dprintf(fd, "%lld %ld\n", (long long)now_ms, (long)getpid()) < 0)
         log_warn("ledger: %s%s cannot be written: %s", path, DB_SERVE_SUFFIX, strerror(errno));
     return fd;
+}
+
+bool db_lock_file(const char *path, int *fd, struct problems *ps)
+{
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0 || flock(*fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return true;
+    say_taken(ps);
+    return false;
 }
 
 int64_t db_serve_started(const char *path)

@@ -42,6 +42,10 @@ void db_column_copy(sqlite3_stmt *st, int i, char *out, size_t room);
 /* Takes that lock, and writes who has it since when: a descriptor to close when done; -1 with a problem when another
  * process has it. */
 int db_serve_lock(const char *path, int64_t now_ms, struct problems *ps);
+/* The same of the ledger's own file, which must be there: this lock holds when the file beside it is removed under it. False,
+ * with a problem: another process has it. *fd is to be closed after every connection to the file, whose own locks would go
+ * with it; -1: there are no such locks here. */
+bool db_lock_file(const char *path, int *fd, struct problems *ps);
 /* When the process that serves now took the lock; INT64_MAX when none does. */
 int64_t db_serve_started(const char *path);
 

@@ -126,7 +126,7 @@ struct ledger {
     int64_t (*now_ms)(void *);
     void *now_arg;
     int64_t grace_ms, stop_ms;
-    int serve_fd;
+    int serve_fd, file_fd;
 };
 
 /* ---- lists ---- */
@@ -951,6 +951,8 @@ static void free_all(struct ledger *l)
     store_close(l->store);
     if (l->checkpoint_db)
         db_close(l->checkpoint_db);
+    if (l->file_fd >= 0)
+        close(l->file_fd);
     if (l->serve_fd >= 0)
         close(l->serve_fd);
     pthread_mutex_destroy(&l->lock);
@@ -1021,10 +1023,11 @@ struct ledger *ledger_open(const struct ledger_options *o, struct problems *ps)
     l->stats.healthy = true;
     l->retry_ms = RETRY_FIRST_MS;
 
+    l->file_fd = -1;
     l->serve_fd = o->claim ? o->claim : db_serve_lock(o->path, l->now_ms(l->now_arg), ps);
     if (l->serve_fd >= 0)
         l->store = store_open(o->path, o->durability_power, o->vfs, ps);
-    if (!l->store || !make_ready(l, o, ps))
+    if (!l->store || !db_lock_file(o->path, &l->file_fd, ps) || !make_ready(l, o, ps))
         goto fail;
     l->checkpoint_db = db_open(o->path, DB_WRITE, o->vfs, ps);
     if (!l->checkpoint_db)

@@ -432,14 +432,17 @@ static void a_full_queue_refuses_opens_and_takes_settlements(void **state)
     fixture_close(f);
 }
 
-static void a_second_serve_on_the_same_ledger_is_refused(void **state)
+static void refuses_a_second_serve(struct fixture *f, bool remove_claim)
 {
-    struct fixture *f = *state;
+    char claim[512];
     struct ledger_options o = { .path = f->path, .keys = keys_new(), .budgets = budgets_new() };
     struct problems ps;
 
     problems_init(&ps);
     fixture_open(f);
+    snprintf(claim, sizeof claim, "%s-serve", f->path);
+    if (remove_claim)
+        assert_int_equal(unlink(claim), 0);
     assert_null(ledger_open(&o, &ps));
     assert_int_equal(ps.n, 1);
     assert_non_null(strstr(ps.list[0].text, "another tollgate"));
@@ -447,6 +450,16 @@ static void a_second_serve_on_the_same_ledger_is_refused(void **state)
     keys_free(o.keys);
     budgets_free(o.budgets);
     problems_free(&ps);
+}
+
+static void a_second_serve_on_the_same_ledger_is_refused(void **state)
+{
+    refuses_a_second_serve(*state, false);
+}
+
+static void a_second_serve_is_refused_also_when_the_file_beside_the_ledger_was_removed(void **state)
+{
+    refuses_a_second_serve(*state, true);
 }
 
 static void a_change_by_a_command_is_heeded_within_a_second(void **state)
@@ -532,6 +545,7 @@ int main(void)
         T(a_pair_that_breaks_a_constraint_loses_only_the_entry_that_does),
         T(a_full_queue_refuses_opens_and_takes_settlements),
         T(a_second_serve_on_the_same_ledger_is_refused),
+        T(a_second_serve_is_refused_also_when_the_file_beside_the_ledger_was_removed),
         T(a_change_by_a_command_is_heeded_within_a_second),
         T(a_port_may_be_freed_with_tickets_under_way),
         T(a_book_is_kept_whole_and_once),
