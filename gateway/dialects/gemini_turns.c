@@ -381,7 +381,7 @@ static bool write_user_run(struct gemini_writing *w, const struct chat_turn *fro
         const bool later = t->role == ROLE_SYSTEM;    /* an instruction in the middle: a user's text that says so */
 
         if (later)
-            note_once(w, NOTED_ROLE, "dropped", "role");
+            note_once(w, NOTED_ROLE, "changed", "role");
         for (const struct chat_item *i = t->items; i; i = i->next) {
             if (i->kind == ITEM_TEXT || i->kind == ITEM_REFUSAL) {
                 write_text(w, as_user, i, later);

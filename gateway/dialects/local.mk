@@ -210,3 +210,13 @@ tests_fuzz_fuzz_dialect_answer_SOURCES = tests/fuzz/fuzz_dialect_answer.c $(FUZZ
 tests_fuzz_fuzz_dialect_answer_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_fuzz_fuzz_dialect_answer_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_dialect_answer_LDADD = libdialects.a libpolicy.a libpricing.a $(BASE_LIBS) $(PCRE2_LIBS)
+
+# docs/dialects.md, of which the tables and examples are rendered from the code.
+check_PROGRAMS += gateway/dialects/test_docs
+TESTS += gateway/dialects/test_docs
+gateway_dialects_test_docs_SOURCES = gateway/dialects/test_docs.c gateway/dialects/testing_examples.h gateway/dialects/testing_targets.h
+gateway_dialects_test_docs_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+gateway_dialects_test_docs_LDADD = libdialects.a libupstream.a libpolicy.a libpricing.a $(BASE_LIBS) $(PCRE2_LIBS)
+docs-dialects: gateway/dialects/test_docs
+	top_srcdir='$(abs_top_srcdir)' gateway/dialects/test_docs --write
+.PHONY: docs-dialects

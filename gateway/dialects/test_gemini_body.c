@@ -111,7 +111,7 @@ static void instructions_lead_and_later_ones_become_marked_user_text(void **stat
     assert_written(&g, &to_3,
                    "{\"systemInstruction\":{\"parts\":[{\"text\":\"be \\\"brief\\\"\"},{\"text\":\"be kind\"}]},"
                    "\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"q\"},{\"text\":\"<system>now shout</system>\"}]}]}",
-                   "dropped=role");
+                   "changed=role");
     done(&g);
 }
 

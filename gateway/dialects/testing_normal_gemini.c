@@ -186,7 +186,7 @@ static void add_user(struct contents *o, const struct chat_turn *from, const str
                 add_result(o, i);
     for (const struct chat_turn *t = from; t != to; t = t->next) {
         if (t->role == ROLE_SYSTEM)
-            normal_note_once(o->n, "dropped", "role");
+            normal_note_once(o->n, "changed", "role");
         for (const struct chat_item *i = t->items; i; i = i->next)
             if (normal_is_media(i))
                 add_media(o, ROLE_USER, i);
