@@ -10,10 +10,12 @@
 #include "gateway/commands/commands.h"
 #include "gateway/config.h"
 
+#define WORD_ROOM (4 * PATH_MAX)
+
 struct place {
     char url[256];       /* https://127.0.0.1:8443 */
-    char ca[PATH_MAX];   /* the development CA beside the config; "" when there is none */
-    char key[PATH_MAX];  /* `init`'s first key beside it, likewise */
+    char ca[WORD_ROOM];  /* the development CA beside the config, as a word of a shell; "" when there is none */
+    char key[WORD_ROOM]; /* `init`'s first key beside it, likewise */
 };
 
 static void print_key_line(const struct place *p)
@@ -146,11 +148,40 @@ static const char help[] =
     "  " CLIENTS "\n\n"
     "  --config FILE   the gateway's config (default: " CONFIG_FILE_DEFAULT ")\n";
 
+/* A path as one word of a shell: in quotes where it has more than plain characters. */
+static void write_word(const char *path, char word[WORD_ROOM])
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@%";
+    size_t n = 0;
+
+    if (path[strspn(path, plain)] == '\0') {
+        snprintf(word, WORD_ROOM, "%s", path);
+        return;
+    }
+    word[n++] = '\'';
+    for (; *path && n + 6 < WORD_ROOM; path++) {
+        if (*path == '\'')    /* ends the quotes, adds one, begins them anew */
+            n += (size_t)snprintf(word + n, WORD_ROOM - n, "'\\'");
+        word[n++] = *path;
+    }
+    word[n++] = '\'';
+    word[n] = '\0';
+}
+
+static void find_beside(const char *dir, const char *name, char word[WORD_ROOM])
+{
+    char path[PATH_MAX];
+
+    if (snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path && access(path, R_OK) == 0)
+        write_word(path, word);
+}
+
 static bool find_place(const char *path, struct place *p)
 {
     struct problems ps;
     struct config *c;
 
+    *p = (struct place){ .url = "" };
     problems_init(&ps);
     c = config_load(path, &ps);
     if (!c) {
@@ -161,12 +192,9 @@ static bool find_place(const char *path, struct place *p)
 
         snprintf(p->url, sizeof p->url, "%s://%s%s%s:%u", l->tls ? "https" : "http", v6 ? "[" : "", l->address.host,
                  v6 ? "]" : "", l->address.port);
-        snprintf(p->ca, sizeof p->ca, "%s/ca.pem", c->dir);
-        if (!l->tls || access(p->ca, R_OK) != 0)
-            p->ca[0] = '\0';
-        snprintf(p->key, sizeof p->key, "%s/key.txt", c->dir);
-        if (access(p->key, R_OK) != 0)
-            p->key[0] = '\0';
+        if (l->tls)
+            find_beside(c->dir, "ca.pem", p->ca);
+        find_beside(c->dir, "key.txt", p->key);
     }
     problems_free(&ps);
     config_free(c);

@@ -455,6 +455,19 @@ class Connect(Shared):
         self.assertEqual((provider["wire_api"], provider["env_key"]), ("responses", "TOLLGATE_KEY"))
         self.assertEqual(provider["base_url"], "https://%s/v1" % self.h.config["listen"][0]["address"])
 
+    def test_the_lines_work_in_a_shell_whatever_the_folder_is_called(self):
+        with tempfile.TemporaryDirectory() as parent:
+            folder = os.path.join(parent, "it's a house")
+            shutil.copytree(self.h.dir, folder)
+            for name in ("ca.pem", "key.txt"):
+                with open(os.path.join(folder, name), "w") as f:
+                    f.write(name)
+            lines = subprocess.run([TOLLGATE, "connect", "--config", os.path.join(folder, "tollgate.json"), "openai"],
+                                   capture_output=True, text=True).stdout
+            told = subprocess.run(["sh", "-c", lines + '\nprintf "%s|%s" "$TOLLGATE_KEY" "$SSL_CERT_FILE"'],
+                                  capture_output=True, text=True).stdout
+            self.assertEqual(told, "key.txt|" + os.path.join(folder, "ca.pem"))
+
     def test_the_lines_for_curl_work_as_they_stand(self):
         with House() as h:
             h.write("tollgate.json", dict(h.config, listen=[dict(h.config["listen"][0], address="127.0.0.1:%d" % h.port)]))
