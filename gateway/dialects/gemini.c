@@ -6,10 +6,13 @@
 /* Does the event say that the answer is over? Of several candidates each says it for itself. */
 static bool is_last(const struct chat *chat, struct span json)
 {
-    struct jiter it = jiter_begin(jval_get(json, "candidates"));
+    struct jiter it;
 
-    return chat->n <= 1 && ((jiter_next(&it) && jval_type(jval_get(it.value, "finishReason")) == JTYPE_STRING) ||
-                            jval_type(jval_get(jval_get(json, "promptFeedback"), "blockReason")) == JTYPE_STRING);
+    if (chat->n > 1 || span_find_span(json, SPAN_LIT("Reason\"")) == json.n)    /* nearly always: no need to walk it */
+        return false;
+    it = jiter_begin(jval_get(json, "candidates"));
+    return (jiter_next(&it) && jval_type(jval_get(it.value, "finishReason")) == JTYPE_STRING) ||
+           jval_type(jval_get(jval_get(json, "promptFeedback"), "blockReason")) == JTYPE_STRING;
 }
 
 /* Bytes pass; for a caller of the array form the events' data become its elements. What says that the answer is over waits,

@@ -21,6 +21,7 @@ struct contents {
     struct chat_turn *turn;
     struct open_call *open;    /* [OPEN_CALLS_MAX], of the model turns before the responses */
     size_t n_open, n_calls;    /* n_calls: of the whole conversation */
+    size_t first;              /* none before it waits */
 };
 
 static struct chat_item *add_item(struct contents *c, enum item_kind kind)
@@ -134,12 +135,18 @@ static bool read_call(struct contents *c, struct span part, struct span value, s
     return true;
 }
 
+/* Nearly always it is the first that waits. */
 static struct open_call *find_open(struct contents *c, struct span id, struct span name)
 {
-    for (size_t i = 0; id.n && i < c->n_open; i++)
-        if (span_eq(c->open[i].call->id, id))
-            return &c->open[i];
-    for (size_t i = 0; i < c->n_open; i++)
+    while (c->first < c->n_open && c->open[c->first].answered)
+        c->first++;
+    for (size_t k = 0; id.n && k < c->n_open; k++) {
+        struct open_call *o = &c->open[(c->first + k) % c->n_open];
+
+        if (span_eq(o->call->id, id))
+            return o;
+    }
+    for (size_t i = c->first; i < c->n_open; i++)
         if (!c->open[i].answered && (id.n == 0 || !c->open[i].has_id) && span_eq(c->open[i].call->name, name))
             return &c->open[i];
     return NULL;
@@ -367,7 +374,7 @@ static bool read_content(struct contents *c, struct span content)
         !reading_type(r, "parts", m[1], JTYPE_ARRAY, "must be a list"))
         return false;
     if (role == ROLE_ASSISTANT && (!c->turn || c->turn->role != ROLE_ASSISTANT))
-        c->n_open = 0;
+        c->n_open = c->first = 0;
     c->turn = chat_add_turn(r->chat, r->spec->arena, role);
     if (!c->turn)
         return reading_no_memory(r);

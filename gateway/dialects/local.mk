@@ -220,3 +220,13 @@ gateway_dialects_test_docs_LDADD = libdialects.a libupstream.a libpolicy.a libpr
 docs-dialects: gateway/dialects/test_docs
 	top_srcdir='$(abs_top_srcdir)' gateway/dialects/test_docs --write
 .PHONY: docs-dialects
+
+# What translation costs, pair by pair.
+EXTRA_PROGRAMS += gateway/dialects/bench_translation
+gateway_dialects_bench_translation_SOURCES = gateway/dialects/bench_translation.c gateway/dialects/testing_targets.h
+gateway_dialects_bench_translation_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+gateway_dialects_bench_translation_LDADD = libdialects.a libpolicy.a libpricing.a $(BASE_LIBS) $(PCRE2_LIBS)
+CLEANFILES += gateway/dialects/bench_translation
+bench-translation: gateway/dialects/bench_translation
+	@gateway/dialects/bench_translation
+.PHONY: bench-translation

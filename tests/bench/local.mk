@@ -5,8 +5,9 @@ tests_bench_load_CFLAGS = $(AM_CFLAGS) $(SSL_CFLAGS)
 tests_bench_load_LDADD = $(SSL_LIBS)
 CLEANFILES += tests/bench/load
 EXTRA_DIST += tests/bench/bench.py tests/bench/turns.py tests/bench/turns.c
-bench: tollgate tests/mock_upstream tests/bench/load
+bench: tollgate tests/mock_upstream tests/bench/load gateway/dialects/bench_translation
 	top_builddir='$(abs_top_builddir)' top_srcdir='$(abs_top_srcdir)' python3 $(srcdir)/tests/bench/bench.py $(BENCH_OPTIONS)
+	@gateway/dialects/bench_translation
 
 # How long a worker's loop is held while large bodies pass.
 tests/bench/turns.so: tests/bench/turns.c
