@@ -149,6 +149,24 @@ static bool edit_cap(struct edits *e, const struct chat *chat, struct arena *are
     return put.p != NULL;
 }
 
+/* The member is there already where the caller, or we in an earlier answer, put a stand-in for it: it must not be there twice. */
+static void sign(struct edits *e, struct span part, struct span signature, bool remembered)
+{
+    const struct span had = gemini_get(part, "thoughtSignature");
+    struct span put;
+
+    if (had.p && jval_raw(had).n && !remembered)
+        return;
+    put = arena_printf(e->arena, had.p ? "\"%.*s\"" : "\"thoughtSignature\":\"%.*s\",", SPAN_FMT(signature));
+    e->failed |= !put.p;
+    if (!put.p)
+        return;
+    if (had.p)
+        edits_replace(e, had, put);
+    else
+        edits_insert(e, (size_t)(part.p - e->body.p) + 1, put);
+}
+
 /* A call that another provider's model made (a fallback, or a caller that went on with another's history) has no signature, and
  * a model that thinks by levels refuses the first call of a step without one: the one that we remember, else the constant
  * which says that there is none (wire/gemini-generate section 5). */
@@ -158,18 +176,14 @@ static void sign_calls(struct edits *e, const struct chat *chat, const struct ta
         return;
     for (const struct chat_turn *turn = chat->turns; turn; turn = turn->next) {
         const struct chat_item *call = turn->role == ROLE_ASSISTANT ? turn->items : NULL;
-        struct span signature = SPAN_LIT(GEMINI_NO_SIGNATURE), member;
+        bool remembered;
 
         while (call && call->kind != ITEM_CALL)
             call = call->next;
         if (!call || !call->json.p || call->json.n < 2)
             continue;
-        if (call->opaque_raw.n && call->family == FAMILY_GEMINI)
-            signature = call->opaque_raw;
-        member = arena_printf(e->arena, "\"thoughtSignature\":\"%.*s\",", SPAN_FMT(signature));
-        e->failed |= !member.p;
-        if (member.p)
-            edits_insert(e, (size_t)(call->json.p - e->body.p) + 1, member);
+        remembered = call->opaque_raw.n && call->family == FAMILY_GEMINI;
+        sign(e, call->json, remembered ? call->opaque_raw : SPAN_LIT(GEMINI_NO_SIGNATURE), remembered);
     }
 }
 

@@ -221,15 +221,20 @@ static void write_system(struct turns *w, const struct chat_turn *turn)
 }
 
 /* A tool's message holds text alone: pictures follow in a message of the user. */
-static void write_result(struct turns *w, const struct chat_item *item)
+static bool write_result(struct turns *w, const struct chat_item *item)
 {
     const struct chat_result *r = &item->result;
     struct joining j = { .paragraphs = true };
+    struct span name;
 
     begin_message(w, "tool");
     add_id(w, "tool_call_id", r->id);
-    if (r->name.n && w->target->quirks->tool_id_rule == TOOL_IDS_NINE_ALNUM)    /* Mistral's; others refuse or ignore it */
-        jw_string(w->b, "name", r->name);
+    if (r->name.n && w->target->quirks->tool_id_rule == TOOL_IDS_NINE_ALNUM) {    /* Mistral's; others refuse or ignore it */
+        name = names_out(&w->out->names, w->out->arena, r->name, 64, false, false, w->out->fault);
+        if (!name.p)
+            return false;
+        jw_string(w->b, "name", name);
+    }
     jw_key(w->b, "content");
     buf_add_char(w->b, '"');
     if (r->object_json.p)
@@ -239,6 +244,7 @@ static void write_result(struct turns *w, const struct chat_item *item)
     add_joined(w->b, r->parts, PICK_BOTH, &j);
     buf_add_char(w->b, '"');
     jw_close(w->b, '}');
+    return true;
 }
 
 static const struct chat_item *next_media(const struct chat_item *part)
@@ -482,14 +488,14 @@ static bool write_assistants(struct turns *w, const struct chat_turn *from, cons
 }
 
 /* What stands between two turns of the assistant: first all results, as hosts want them, then what else is said. */
-static void write_between(struct turns *w, const struct chat_turn *from, const struct chat_turn *end)
+static bool write_between(struct turns *w, const struct chat_turn *from, const struct chat_turn *end)
 {
     bool begun = false;
 
     for (const struct chat_turn *t = from; t != end; t = t->next)
         for (const struct chat_item *i = t->items; i; i = i->next)
-            if (i->kind == ITEM_RESULT)
-                write_result(w, i);
+            if (i->kind == ITEM_RESULT && !write_result(w, i))
+                return false;
     for (const struct chat_turn *t = from; t != end; t = t->next)
         for (const struct chat_item *i = t->items; i; i = i->next)
             write_result_media(w, i, &begun);
@@ -505,6 +511,7 @@ static void write_between(struct turns *w, const struct chat_turn *from, const s
         else
             write_user(w, t);
     }
+    return true;
 }
 
 static const struct chat_turn *end_of_run(const struct chat_turn *t)
@@ -531,9 +538,7 @@ bool openai_write_messages(const struct chat *chat, const struct target *target,
     }
     for (const struct chat_turn *t = chat->turns, *end; t; t = end) {
         end = end_of_run(t);
-        if (t->role != ROLE_ASSISTANT)
-            write_between(&w, t, end);
-        else if (!write_assistants(&w, t, end))
+        if (t->role == ROLE_ASSISTANT ? !write_assistants(&w, t, end) : !write_between(&w, t, end))
             return false;
     }
     jw_close(w.b, ']');

@@ -712,6 +712,22 @@ static void a_callers_own_body_passes_but_for_its_cap(void **state)
         assert_passed(table[i].body, table[i].cap, table[i].want);
 }
 
+/* A history that another model has begun: its first call of a step must have a signature, and must not have two. The stand-in may
+ * be the caller's, or ours from an earlier answer; null is as good as none, but the name is taken. */
+static void a_call_has_one_signature_when_its_own_body_passes(void **state)
+{
+#define CALLED(more) "{\"contents\":[{\"parts\":[{\"text\":\"q\"}]},{\"role\":\"model\",\"parts\":[{" more "}]},{\"parts\":[{\"functionResponse\":{" \
+                     "\"name\":\"f\",\"response\":{}}}]}]}"
+#define CALL "\"functionCall\":{\"name\":\"f\",\"args\":{}}"
+#define STANDS_IN "\"skip_thought_signature_validator\""
+
+    (void)state;
+    assert_passed(CALLED(CALL), 0, CALLED("\"thoughtSignature\":" STANDS_IN "," CALL));
+    assert_passed(CALLED(CALL ",\"thoughtSignature\":\"c2ln\""), 0, CALLED(CALL ",\"thoughtSignature\":\"c2ln\""));
+    assert_passed(CALLED(CALL ",\"thoughtSignature\":" STANDS_IN), 0, CALLED(CALL ",\"thoughtSignature\":" STANDS_IN));
+    assert_passed(CALLED(CALL ",\"thought_signature\":null"), 0, CALLED(CALL ",\"thought_signature\":" STANDS_IN));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -736,6 +752,7 @@ int main(void)
         cmocka_unit_test(what_would_mean_something_else_is_refused),
         cmocka_unit_test(two_names_that_would_meet_are_refused_before_they_are_written),
         cmocka_unit_test(a_callers_own_body_passes_but_for_its_cap),
+        cmocka_unit_test(a_call_has_one_signature_when_its_own_body_passes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -406,6 +406,25 @@ static void ids_are_hashed_down_alike_in_call_and_result(void **state)
     done(&a);
 }
 
+/* Mistral's results say the tool's name too: it must be the one that the call has. */
+static void a_mangled_name_is_the_same_in_call_and_result(void **state)
+{
+    const struct quirks q = quirks_of("mistral");
+    const struct target t = { .model = SPAN_LIT("u"), .quirks = &q, .traits = traits_of(SPAN_LIT("mistral-large-latest")) };
+    struct span call, result;
+    struct said a;
+
+    (void)state;
+    ask(&a, "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"abcdefghi\",\"type\":\"function\","
+            "\"function\":{\"name\":\"a.b\",\"arguments\":\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"abcdefghi\",\"content\":\"r\"}]}");
+    a.chat.dialect = DIALECT_RESPONSES;    /* as if it came from there: written, not passed */
+    assert_true(openai_write_request(&a.chat, &t, &a.out));
+    call = jval_raw(jval_pointer(buf_span(&a.body), "/messages/0/tool_calls/0/function/name"));
+    result = jval_raw(jval_pointer(buf_span(&a.body), "/messages/1/name"));
+    assert_true(call.n > 3 && span_eq(call, result));
+    done(&a);
+}
+
 static void the_thinking_blocks_of_mistral_go_back_to_it(void **state)
 {
     const struct quirks q = quirks_of("mistral");
@@ -848,6 +867,7 @@ int main(void)
         cmocka_unit_test(what_other_hosts_invented_does_not_go_to_openai),
         cmocka_unit_test(mistral_gets_what_it_knows_and_nine_letters),
         cmocka_unit_test(ids_are_hashed_down_alike_in_call_and_result),
+        cmocka_unit_test(a_mangled_name_is_the_same_in_call_and_result),
         cmocka_unit_test(the_thinking_blocks_of_mistral_go_back_to_it),
         cmocka_unit_test(allowed_tools_are_all_that_another_host_sees),
         cmocka_unit_test(the_fields_of_another_dialect_have_their_places),

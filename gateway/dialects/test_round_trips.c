@@ -87,12 +87,19 @@ static void counters_of_tokens_are_the_same_when_they_are_read_again(void **stat
     answers_come_back(usage_trip);
 }
 
+static void faults_of_any_words_are_json_and_told(void **state)
+{
+    (void)state;
+    answers_come_back(fault_trip);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_chat_written_by_a_dialect_and_read_again_is_its_normal_form),
         cmocka_unit_test(an_answer_written_by_a_dialect_and_read_again_says_the_same),
         cmocka_unit_test(counters_of_tokens_are_the_same_when_they_are_read_again),
+        cmocka_unit_test(faults_of_any_words_are_json_and_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

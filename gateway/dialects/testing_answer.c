@@ -780,3 +780,102 @@ bool usage_trip(struct answer_trips *t, struct dice *dice, struct buf *why)
     arena_free(&t->arena);
     return ok;
 }
+
+/* ---- faults ---- */
+
+/* Quoted from a provider, or from the caller: any bytes. *clean: it is UTF-8 without a control character. */
+static void random_words(char *out, size_t room, struct dice *dice, bool *clean)
+{
+    static const char *const bits[] = { "word ", "\"quoted\" ", "\\", "Zürich", "\xf0\x9f\x98\x80", "\n", "\x01", "\xff", "\xe2\x82", "\xed\xa0\x80" };
+    size_t n = 0;
+
+    *clean = true;
+    for (uint32_t left = dice_below(dice, 12); left > 0; left--) {
+        const uint32_t which = dice_below(dice, 10);
+
+        if (n + strlen(bits[which]) + 1 > room)
+            break;
+        n += (size_t)snprintf(out + n, room - n, "%s", bits[which]);
+        *clean &= which < 5;
+    }
+    out[n] = '\0';
+}
+
+static void random_fault(struct fault *f, struct dice *dice, bool *clean)
+{
+    static const struct { int status; const char *type, *code; } kinds[] = {
+        { 400, "invalid_request_error", "invalid_value" }, { 400, "invalid_request_error", "context_length_exceeded" },
+        { 401, "invalid_request_error", "invalid_api_key" }, { 404, "invalid_request_error", "model_not_found" },
+        { 429, "insufficient_quota", "insufficient_quota" }, { 429, "rate_limit_error", "rate_limit_exceeded" },
+        { 502, "server_error", "upstream_credential" }, { 503, "server_error", "overloaded" }, { 504, "server_error", "timeout" },
+        { 500, "server_error", NULL },
+    };
+    const uint32_t which = dice_below(dice, 10);
+    bool param;
+
+    *f = (struct fault){ .status = kinds[which].status, .type = kinds[which].type, .code = kinds[which].code,
+                         .retry_after_ms = dice_one_in(dice, 3) ? dice_below(dice, 100000) : 0 };
+    random_words(f->message, sizeof f->message, dice, clean);
+    random_words(f->param, sizeof f->param, dice, &param);
+}
+
+/* An event, or an element behind the beginning of an array, as a stream of this caller would have it. */
+static const char *hear_fault(struct answer_trips *t, const struct way *w, struct draft *d, bool begun, struct dice *dice)
+{
+    const char *what = NULL;
+    struct buf array;
+
+    if (!w->chat.stream_array) {
+        what = hear(t, w, d, dice);
+        return what && strcmp(what, "the stream has no end") == 0 ? NULL : what;    /* nor should it have a good one */
+    }
+    buf_init(&array, BYTES_MAX);
+    buf_add_str(&array, begun ? "[{\"modelVersion\":\"m\"}" : "");
+    buf_add_span(&array, buf_span(&t->out));
+    what = scan(t, buf_span(&array));
+    if (!what && !dialect_get(w->to)->read_whole(d, buf_span(&array), testing_target(w->to)))
+        what = "its own reader cannot read it";
+    buf_free(&array);
+    return what;
+}
+
+static bool told(const struct draft *d, const struct fault *f, bool clean)
+{
+    const size_t n = strlen(d->error_message), m = strlen(f->message);
+
+    /* Anthropic puts its own words before some; what is read is cut. */
+    return d->has_error && (!clean || m >= sizeof d->error_message - 1 || (n >= m && strcmp(d->error_message + n - m, f->message) == 0));
+}
+
+bool fault_trip(struct answer_trips *t, struct dice *dice, struct buf *why)
+{
+    struct way w = { .to = four[dice_below(dice, 4)] };
+    const struct dialect *d = dialect_get(w.to);
+    const bool streams = dice_one_in(dice, 2), begun = dice_one_in(dice, 2);
+    const char *what = NULL;
+    struct fault f;
+    struct draft again;
+    bool clean, ok;
+
+    random_fault(&f, dice, &clean);
+    random_asking(&w.chat, w.to, dice);
+    w.chat.stream = streams;
+    w.chat.stream_array &= streams;
+    buf_clear(&t->out);
+    draft_init(&again);
+    if (streams) {
+        d->write_stream_fault(&f, SPAN_LIT("req_1"), &w.chat, begun, &t->out);
+        what = hear_fault(t, &w, &again, begun, dice);
+    } else {
+        d->write_fault(&f, SPAN_LIT("req_1"), &t->out);
+        what = scan(t, buf_span(&t->out));
+        if (!what)
+            d->read_error(&again, buf_span(&t->out), true);
+    }
+    ok = !what && told(&again, &f, clean) && d->fault_status(&f) >= 400;
+    if (!ok)
+        fail(t, &w, why, what ? what : "the fault is not told");
+    *(streams ? &t->n_streamed : &t->n_whole) += ok;
+    draft_free(&again);
+    return ok;
+}

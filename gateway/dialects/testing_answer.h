@@ -20,5 +20,7 @@ void answer_trips_free(struct answer_trips *t);
 bool answer_trip(struct answer_trips *t, struct dice *dice, struct buf *why);
 /* The same for counters of tokens alone. */
 bool usage_trip(struct answer_trips *t, struct dice *dice, struct buf *why);
+/* A fault of ours with any text, as a whole answer and as the event that ends a stream. */
+bool fault_trip(struct answer_trips *t, struct dice *dice, struct buf *why);
 
 #endif

@@ -215,7 +215,7 @@ void normal_begin(struct normal *n, const struct chat *from)
             normal_note_once(n, "dropped", "name");
     for (const struct chat_foreign *f = from->foreign; f; f = f->next)
         if (f->kind == FOREIGN_TUNES)
-            normal_note(n, "dropped", "new_knob");
+            normal_note(n, "dropped", f->name.p);    /* a copy with a NUL behind it */
 }
 
 bool normal_form(struct normal *n, const struct chat *chat, enum dialect_id to, const struct target *target,

@@ -1,8 +1,9 @@
 /* testing_round_trip.c - see testing_round_trip.h.
  *
- * The promises: what `takes` lets by, write_request writes; what it refuses, it refuses with a 400 that names a field; what is
- * written is valid JSON by our own pre-scan; the same dialect reads it; and it reads the normal form, each difference of which is
- * told by a note, and no note is without one. */
+ * The promises, at any host and any model: what `takes` lets by, write_request writes; what it refuses, it refuses with a 400 that names a field; what is
+ * written is valid JSON by our own pre-scan; the same dialect reads it. At a host that takes everything: it reads the normal form,
+ * each difference of which is told by a note, and no note is without one; and where the same dialect passes it on, only the model
+ * is another. */
 #include "gateway/dialects/testing_round_trip.h"
 
 #include <stdio.h>
@@ -17,6 +18,7 @@ static const enum dialect_id four[] = { DIALECT_CHAT, DIALECT_RESPONSES, DIALECT
 bool round_trips_init(struct round_trips *r)
 {
     *r = (struct round_trips){ .scan = jscan_new(&jscan_default_limits, 7) };
+    buf_init(&r->passed, 1u << 22);
     for (int i = 0; i < 2; i++) {
         buf_init(&r->body[i], 1u << 22);
         buf_init(&r->shown[i], 1u << 22);
@@ -27,6 +29,7 @@ bool round_trips_init(struct round_trips *r)
 void round_trips_free(struct round_trips *r)
 {
     jscan_free(r->scan);
+    buf_free(&r->passed);
     for (int i = 0; i < 2; i++) {
         buf_free(&r->body[i]);
         buf_free(&r->shown[i]);
@@ -94,6 +97,7 @@ struct way {
     struct buf *body;
     struct chat back;          /* when it has been read again */
     bool taken;
+    bool poor;                 /* the target lacks this and that: what is lost is not compared */
 };
 
 static const char *name_of(enum dialect_id id)
@@ -173,6 +177,10 @@ static bool go(struct round_trips *r, struct way *w, struct buf *why)
     jscan_reset(r->scan);
     if (jscan_feed(r->scan, buf_span(w->body)) == JSCAN_BAD || jscan_end(r->scan) != JSCAN_DONE)
         return fail(w, why, jscan_error(r->scan));
+    if (w->to == DIALECT_ANTHROPIC && (w->target->family == FAMILY_DEEPSEEK || w->target->traits->thinking == THINKING_DEEPSEEK)) {
+        w->taken = false;    /* it takes what Anthropic refuses: temperatures up to 2, a budget that it does not read */
+        return true;
+    }
     chat_init(&w->back, w->to, buf_span(w->body));
     if (w->to == DIALECT_GEMINI) {    /* these two are in the path */
         w->back.model = w->target->model;
@@ -180,7 +188,50 @@ static bool go(struct round_trips *r, struct way *w, struct buf *why)
     }
     if (!d->parse(&w->back, &spec))
         return fail(w, why, fault.message);
-    return compare(r, w, &out, why);
+    return w->poor || compare(r, w, &out, why);
+}
+
+/* ---- the same dialect on both sides ---- */
+
+/* What was read passes on to another model of a host that takes everything: only its name may change. */
+static bool pass_on(struct round_trips *r, struct way *w, struct buf *why)
+{
+    const struct dialect *d = dialect_get(w->to);
+    struct target other = *testing_target(w->to);
+    struct fault fault = { 0 };
+    struct request_out out = { .arena = &r->arena, .body = &r->passed, .fault = &fault };
+    const struct parse_spec spec = { .arena = &r->arena, .fault = &fault };
+    struct chat again;
+
+    other.model = SPAN_LIT("another \"model\"");
+    buf_clear(&r->passed);
+    if ((d->passes && !d->passes(&w->back, &other, &fault)) || !d->pass_request(&w->back, &other, &out))
+        return fail(w, why, fault.message);
+    for (size_t i = 0; i < out.n_pieces; i++)
+        if (out.pieces[i].p != r->passed.p)
+            buf_add_span(&r->passed, out.pieces[i]);
+    jscan_reset(r->scan);
+    if (jscan_feed(r->scan, buf_span(&r->passed)) == JSCAN_BAD || jscan_end(r->scan) != JSCAN_DONE)
+        return fail(w, why, "passed on, it is no JSON");
+    chat_init(&again, w->to, buf_span(&r->passed));
+    again.model = other.model;
+    again.stream = w->back.stream;
+    if (!d->parse(&again, &spec))
+        return fail(w, why, fault.message);
+    if (!span_eq(again.model, other.model))
+        return fail(w, why, "passed on, it asks another model");
+    again.model = w->back.model;
+    if (!normal_ids(&w->back, &again))    /* those of `back` have their old names already */
+        return fail(w, why, "passed on, ids of calls are others");
+    buf_clear(&r->shown[0]);
+    buf_clear(&r->shown[1]);
+    normal_show(&r->shown[0], &w->back, NULL);
+    normal_show(&r->shown[1], &again, NULL);
+    if (span_eq(buf_span(&r->shown[0]), buf_span(&r->shown[1])) && out.notes.n == 0)
+        return true;
+    fail(w, why, "passed on, it is another");
+    show_difference(why, buf_span(&r->shown[0]), buf_span(&r->shown[1]));
+    return false;
 }
 
 /* ---- a case ---- */
@@ -206,6 +257,38 @@ static const struct target *some_target(struct dice *dice, enum dialect_id to)
     return to == DIALECT_ANTHROPIC && dice_one_in(dice, 3) ? testing_plain_claude() : testing_target(to);
 }
 
+/* A host and a model that lack this and that. */
+static const struct target *poor_target(struct round_trips *r, struct dice *dice, enum dialect_id to)
+{
+    static const char *const efforts[] = { "", "low high", "minimal low medium high", "none low medium high xhigh max" };
+    static const char *const lacks[] = { "", "n custom", "seed logprobs user metadata", "temperature parallel_tool_calls" };
+    static const enum family families[] = { FAMILY_NONE, FAMILY_OPENAI, FAMILY_ANTHROPIC, FAMILY_GEMINI, FAMILY_DEEPSEEK };
+    struct target *t = ARENA_NEW(&r->arena, struct target);
+    struct quirks *q = ARENA_NEW(&r->arena, struct quirks);
+    struct traits *m = ARENA_NEW(&r->arena, struct traits);
+
+    if (!t || !q || !m)
+        return NULL;
+    *m = (struct traits){ .thinking = (enum thinking_style)dice_below(dice, THINKING_LEVEL + 1), .thinking_off = dice_one_in(dice, 2),
+                          .budget_least = dice_one_in(dice, 2) ? 1024 : 0, .budget_most = dice_one_in(dice, 2) ? 8192 : 0,
+                          .sampling = dice_one_in(dice, 2), .penalties = dice_one_in(dice, 2), .stop = dice_one_in(dice, 2),
+                          .prefill = dice_one_in(dice, 2), .url_media = dice_one_in(dice, 2), .schema = dice_one_in(dice, 2),
+                          .forced_tools = dice_one_in(dice, 2) };
+    snprintf(m->efforts, sizeof m->efforts, "%s", efforts[dice_below(dice, to == DIALECT_ANTHROPIC ? 2 : 4)]);
+    *q = (struct quirks){ .family = families[dice_below(dice, 5)], .responses = true,
+                          .max_tokens_field = (enum quirk_max_tokens)dice_below(dice, 2), .seed_field = (enum quirk_seed)dice_below(dice, 2),
+                          .developer_role = dice_one_in(dice, 2), .supports_json_schema = dice_one_in(dice, 2),
+                          .supports_parallel = dice_one_in(dice, 2), .stream_usage = (enum quirk_stream_usage)dice_below(dice, 3),
+                          .reasoning_field = (enum quirk_reasoning_field)dice_below(dice, REASONING_BLOCKS + 1),
+                          .reasoning_must_return = (enum quirk_reasoning_return)dice_below(dice, 3),
+                          .tool_id_rule = (enum quirk_tool_ids)dice_below(dice, 2), .unknown_fields = (enum quirk_unknown)dice_below(dice, 2) };
+    snprintf(q->tool_choice_required_word, sizeof q->tool_choice_required_word, "%s", dice_one_in(dice, 2) ? "any" : "required");
+    snprintf(q->lacks, sizeof q->lacks, "%s", lacks[dice_below(dice, 4)]);
+    *t = (struct target){ .model = SPAN_LIT("m"), .quirks = q, .traits = m, .family = q->family, .max_output = 4096,
+                          .output_cap = dice_one_in(dice, 2) ? 1 + dice_below(dice, 5000) : 0, .local = dice_one_in(dice, 2) };
+    return t;
+}
+
 static enum dialect_id another(struct dice *dice, enum dialect_id than)
 {
     enum dialect_id id;
@@ -227,8 +310,11 @@ bool round_trip(struct round_trips *r, struct dice *dice, struct buf *why)
     arena_init(&r->arena, 64u << 20);
     random_chat(&chat, &r->arena, dice, source, may);
     first.chat = &chat;
-    first.target = some_target(dice, to);
-    ok = go(r, &first, why);
+    first.poor = dice_one_in(dice, 4);
+    first.target = first.poor ? poor_target(r, dice, to) : some_target(dice, to);
+    ok = first.target ? go(r, &first, why) : fail(&first, why, "the test is short of memory");
+    if (ok && first.taken && !first.poor && dice_one_in(dice, 2))
+        ok = pass_on(r, &first, why);
     if (ok && first.taken && dice_one_in(dice, 2)) {    /* and on to a third */
         second.chat = &first.back;
         second.to = another(dice, to);

@@ -9,7 +9,7 @@
 struct round_trips {
     struct jscan *scan;        /* kept for all cases */
     struct arena arena;        /* of the case at hand */
-    struct buf body[2], shown[2];
+    struct buf body[2], passed, shown[2];
     size_t n_taken, n_refused;
 };
 
