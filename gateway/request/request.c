@@ -265,6 +265,17 @@ bool request_count_bytes(struct request *r, size_t n)
     return most == 0 || now + (int64_t)n <= most || request_no_memory(r);
 }
 
+static bool scan(struct request *r, struct jscan *s, struct span piece, bool last)
+{
+    switch (jscan_feed(s, piece)) {
+    case JSCAN_BAD: return bad_json(r, s);
+    case JSCAN_MEMORY: return request_no_memory(r);
+    case JSCAN_MORE:
+    case JSCAN_DONE: break;
+    }
+    return !last || jscan_end(s) == JSCAN_DONE || bad_json(r, s);
+}
+
 /* Most bodies come in one piece and need no scanner of their own. */
 static bool take_body(struct request *r, struct span piece, bool last)
 {
@@ -278,6 +289,8 @@ static bool take_body(struct request *r, struct span piece, bool last)
                              "The request body is too large; at most %zu bytes are allowed.", r->body.cap);
         return request_no_memory(r);
     }
+    if (s && r->body.n > REQUEST_LARGE_BYTES)
+        return true;
     if (!s && last && r->body.n == piece.n) {
         s = r->worker->scan;
         jscan_reset(s);
@@ -286,13 +299,8 @@ static bool take_body(struct request *r, struct span piece, bool last)
         if (!s)
             return request_no_memory(r);
     }
-    switch (jscan_feed(s, piece)) {
-    case JSCAN_BAD: return bad_json(r, s);
-    case JSCAN_MEMORY: return request_no_memory(r);
-    case JSCAN_MORE:
-    case JSCAN_DONE: break;
-    }
-    return !last || jscan_end(s) == JSCAN_DONE || bad_json(r, s);
+    r->scanned = r->body.n;
+    return scan(r, s, piece, last);
 }
 
 static void on_body(void *ctx, struct connection *c, struct span piece, bool last)
@@ -338,12 +346,14 @@ static enum step step_decide(struct request *r)
     return decide_plan(r) ? STEP_DRIVE : STEP_REPLY;
 }
 
-/* DECIDE with it: whether the dialects of the plan's steps can say all this takes long to find out, too. */
+/* The rest of the scan goes before, and DECIDE with it: whether the dialects of the plan's steps can say all this takes long to
+ * find out, too. */
 static void parse_and_decide(void *ctx)
 {
     struct request *r = ctx;
+    const struct span rest = span_skip(buf_span(&r->body), r->scanned);
 
-    r->next = parse(r);
+    r->next = !r->scan || scan(r, r->scan, rest, true) ? parse(r) : STEP_REPLY;
     if (r->next == STEP_DECIDE)
         r->next = step_decide(r);
 }

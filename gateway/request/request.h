@@ -59,6 +59,7 @@ struct request {
     /* The body. */
     struct buf body;
     struct jscan *scan;                /* when it came in several pieces */
+    size_t scanned;                    /* bytes of it: of a large body the rest is scanned where it is parsed */
     int64_t counted_bytes;             /* of gateway.bytes_in_flight */
     struct chat chat;
     struct features features;

@@ -131,6 +131,16 @@ class Large(Shared):
         c.close()
         self.assertEqual(self.h.mock.stats()["requests"], 0)
 
+    def test_a_large_body_that_is_no_json_is_refused_at_its_byte_whatever_came_before(self):
+        good = json.dumps(large(), separators=(",", ":")).encode()
+        for body, at in ((good[:-1], len(good) - 1), (good + b"]", len(good)), (good[:-1] + b',"model":1}', len(good)),
+                         (good[:LARGE] + b"\x01" + good[LARGE:], LARGE), (good[:-30] + b"\xff" + good[-30:], len(good) - 30)):
+            for sent in (body, iter([body[:70000], body[70000:]])):    # with a length, and in chunks
+                r = self.h.request("POST", "/v1/chat/completions", sent)
+                self.assertEqual((r.status, r.error["code"]), (400, "invalid_json"), r.body[:300])
+                self.assertIn("at byte %d." % at, r.error["message"])
+        self.assertEqual(self.h.mock.stats()["requests"], 0)
+
     def test_a_body_above_the_limit_is_413_however_it_is_framed(self):
         r = self.h.request("POST", "/v1/chat/completions", None, {"content-length": "40000000"})
         self.assertEqual(r.status, 413)
