@@ -238,11 +238,12 @@ static void write_sampling(struct gemini_writing *w)
 {
     const struct chat *chat = w->chat;
     const struct traits *traits = w->target->traits;
-    int64_t seed;
+    int64_t seed, k;
 
     write_if(w, traits->sampling, "temperature", chat->temperature_json, "temperature");
     write_if(w, traits->sampling, "topP", chat->top_p_json, "top_p");
-    write_if(w, traits->sampling, "topK", chat->top_k_json, "top_k");
+    /* Some hosts say -1 for none, Anthropic 0. */
+    write_if(w, traits->sampling && jval_int(chat->top_k_json, &k) && k >= 1 && k <= INT32_MAX, "topK", chat->top_k_json, "top_k");
     write_if(w, traits->penalties, "presencePenalty", chat->presence_json, "presence_penalty");
     write_if(w, traits->penalties, "frequencyPenalty", chat->frequency_json, "frequency_penalty");
     write_if(w, jval_int(chat->seed_json, &seed) && seed >= INT32_MIN && seed <= INT32_MAX, "seed", chat->seed_json, "seed");

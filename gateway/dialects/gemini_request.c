@@ -214,7 +214,12 @@ static bool read_others(struct reading *r, const struct span m[T_MEMBERS])
         return false;
     if (span_eq_nocase(chat->service_tier, SPAN_LIT("unspecified")) || span_eq_nocase(chat->service_tier, SPAN_LIT("standard")))
         chat->service_tier = SPAN_NONE;
-    chat->metadata_json = m[T_LABELS];
+    if (m[T_LABELS].p && !reading_is_labels(m[T_LABELS])) {
+        if (!gemini_foreign(r, "labels", FOREIGN_TUNES))
+            return false;
+    } else {
+        chat->metadata_json = m[T_LABELS];
+    }
     if (m[T_STORE].p && !gemini_foreign(r, "store", FOREIGN_SILENT))
         return false;
     return !m[T_CONTINUATION].p || gemini_foreign(r, "continuationToken", FOREIGN_MEANS);

@@ -271,6 +271,17 @@ static bool parse_tri(struct openai_parse *p, const char *field, struct span v, 
     return true;
 }
 
+/* Clients put more into it for hosts that read it; other dialects take labels alone. */
+static bool parse_metadata(struct openai_parse *p, const char *name, struct span v)
+{
+    if (!reading_type(&p->r, name, v, JTYPE_OBJECT, "must be an object of strings") || reading_is_null(v))
+        return reading_is_null(v);
+    if (!reading_is_labels(v))
+        return openai_foreign(p, span_str(name), FOREIGN_TUNES);
+    p->chat->metadata_json = v;
+    return true;
+}
+
 /* A word that is newer than we are goes to hosts of this dialect alone. */
 static bool parse_verbosity(struct openai_parse *p, const char *name, struct span v)
 {
@@ -324,9 +335,7 @@ static bool parse_member(struct openai_parse *p, enum openai_member m, struct sp
     case OPENAI_SAFETY_IDENTIFIER: return reading_raw(r, name, v, &c->user_raw);
     case OPENAI_USER: return reading_raw(r, name, v, c->user_raw.p ? NULL : &c->user_raw);
     case OPENAI_REASONING_EFFORT: return parse_effort(p, v);
-    case OPENAI_METADATA:
-        c->metadata_json = reading_is_null(v) ? SPAN_NONE : v;
-        return reading_type(r, name, v, JTYPE_OBJECT, "must be an object of strings");
+    case OPENAI_METADATA: return parse_metadata(p, name, v);
     case OPENAI_VERBOSITY: return parse_verbosity(p, name, v);
     case OPENAI_PROMPT_CACHE_KEY: return reading_raw(r, name, v, &c->cache_key_raw);
     case OPENAI_MODALITIES: return parse_modalities(p, v);

@@ -265,6 +265,20 @@ bool reading_media(struct reading *r, const char *field, struct span v, struct c
     return true;
 }
 
+#define LABELS_MAX 16
+
+bool reading_is_labels(struct span v)
+{
+    size_t n = 0;
+
+    if (jval_type(v) != JTYPE_OBJECT)
+        return false;
+    for (struct jiter it = jiter_begin(v); jiter_next(&it); n++)
+        if (jval_type(it.value) != JTYPE_STRING || n == LABELS_MAX)
+            return false;
+    return true;
+}
+
 int reading_word(struct span v, const char *const *words)
 {
     const struct span raw = jval_raw(v);

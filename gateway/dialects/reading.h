@@ -58,6 +58,8 @@ bool reading_media_type(struct reading *r, const char *field, struct span v, str
 bool reading_media(struct reading *r, const char *field, struct span v, struct chat_media *media);
 /* Is the raw string an http or https URL? No provider is handed another scheme, whatever it would make of it. */
 bool reading_url(struct reading *r, const char *field, struct span raw);
+/* An object of at most 16 strings, as OpenAI takes `metadata`? */
+bool reading_is_labels(struct span v);
 /* Index of a string value in a NULL-ended list of words; -1: none of them. */
 int reading_word(struct span v, const char *const *words);
 

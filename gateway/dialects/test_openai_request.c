@@ -322,6 +322,7 @@ static void what_chat_alone_has_is_told_by_its_kind(void **state)
         { "\"tools\":[{\"type\":\"web_search\"}]", FOREIGN_MEANS, "tools[0]" },
         { "\"tool_choice\":{\"type\":\"web_search\"}", FOREIGN_MEANS, "tool_choice" },
         { "\"verbosity\":\"newer\"", FOREIGN_TUNES, "verbosity" },
+        { "\"metadata\":{\"tags\":[\"a\"]}", FOREIGN_TUNES, "metadata" },
     };
 
     (void)state;
