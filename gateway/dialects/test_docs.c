@@ -18,14 +18,18 @@ static void die(const char *what, const char *which)
     exit(1);
 }
 
-/* ' becomes ", in memory that lives as long as the program. */
+static struct arena texts;     /* freed at the end of main */
+
+/* ' becomes ". */
 static struct span json_of(const char *text)
 {
     struct jscan *s = jscan_new(&jscan_default_limits, 7);
-    char *copy = strdup(text);
+    const size_t n = strlen(text);
+    char *copy = arena_alloc(&texts, n + 1, 1);
 
     if (!s || !copy)
         die("no memory", "");
+    memcpy(copy, text, n + 1);
     for (char *p = copy; *p; p++)
         if (*p == '\'')
             *p = '"';
@@ -427,6 +431,7 @@ int main(int argc, char **argv)
 
     snprintf(path, sizeof path, "%s/docs/dialects.md", top ? top : ".");
     text = read_page(path);
+    arena_init(&texts, BYTES_MAX);
     buf_init(&page, BYTES_MAX);
     buf_add_str(&page, text);
     replace(&page, "fields", render_fields);
@@ -443,5 +448,6 @@ int main(int argc, char **argv)
     }
     free(text);
     buf_free(&page);
+    arena_free(&texts);
     return rc;
 }

@@ -15,6 +15,11 @@
 #include "gateway/dialects/testing_answer.h"
 #include "gateway/dialects/testing_round_trip.h"
 
+#ifdef __has_feature    /* clang; gcc says __SANITIZE_ADDRESS__ */
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
 #ifdef __SANITIZE_ADDRESS__
 #define CASES 10000
 #else
