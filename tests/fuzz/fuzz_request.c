@@ -2,9 +2,7 @@
  * and the provider's model; the rest is the body.
  *
  * Promises: a body that is refused is refused with 400 (or 503 for want of memory) and words; what passes is JSON; what `takes`
- * takes can be written; what is written is JSON, and the dialect's own parse of it finds nothing wrong.
- * TODO(when the writers of the other dialects refuse all that their own parse refuses): read theirs again too, not only
- * Anthropic's. */
+ * takes can be written; what is written is JSON, and the dialect's own parse of it finds nothing wrong. */
 #include <string.h>
 
 #include "base/jscan.h"
