@@ -401,6 +401,8 @@ class Framing(Shared):
                      "the row of a caller that " + session)
         s = self.h.raw()
         s.sendall(self.request("x-tollgate-session: left")[:-5])
+        # A close with unread bytes (tickets of TLS) is a reset, which takes what was sent with it if nobody has read it yet.
+        wait_for(lambda: self.h.metrics()["tollgate_requests_running"] > 0, 5, "the gateway to have the head")
         s.close()
         left("left")
         self.exchange(self.head("x-tollgate-session: broke its body", "transfer-encoding: chunked") + b"zz\r\n")
