@@ -3,7 +3,7 @@ include tests/mock/local.mk
 include tests/bench/local.mk
 include tests/fuzz/local.mk
 
-dist_check_SCRIPTS += tests/hardened.sh
+dist_check_SCRIPTS += tests/hardened.sh tests/limit.sh
 TESTS += tests/hardened.sh
 
 # 100 rounds of kill -9 under load; a few of them are part of the flow tests.
