@@ -60,11 +60,27 @@ static void a_team_that_never_worked_can_go(void **state)
     team_free(NULL);
 }
 
+/* A member may wake for its last job when that is over and the end has come: a run of CI once hung there. */
+static void a_team_can_go_as_soon_as_its_work_is_done(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 3000; round++) {
+        struct team *team = team_new(3);
+        static struct tally t;
+
+        assert_non_null(team);
+        t.threads = 3;
+        team_run(team, count, &t, 2 + round % 7, 1);
+        team_free(team);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_piece_is_done_once_for_any_grain),
         cmocka_unit_test(a_team_that_never_worked_can_go),
+        cmocka_unit_test(a_team_can_go_as_soon_as_its_work_is_done),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

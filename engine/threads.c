@@ -91,12 +91,13 @@ static void *member_main(void *arg)
     const struct member *me = arg;
     uint32_t seen = 0;
 
-    for (;;) {
+    /* The end is a job without chunks, and `quit` was set before it. Who wakes late for the job before finds this one in
+     * work() and will hear of no other: so quit is looked at behind it. */
+    while (!atomic_load(&me->team->quit)) {
         await_job(me->team, seen);
-        if (atomic_load(&me->team->quit))
-            return NULL;
         seen = work(me->team, me->index);
     }
+    return NULL;
 }
 
 /* Only the caller's thread changes the number of the job. */
