@@ -261,7 +261,7 @@ class Anthropic(unittest.TestCase):
                      {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hel"}}, names=True)
         with Host((200, STREAM, events)) as host:
             with house(host, "anthropic", models=[("p/m", {"upstream_id": "claude-opus-4-7", "versions": [rates]})], base="") as h:
-                a = h.chat(stream=True)
+                a = h.chat(stream=True, reasoning_effort="none")    # else: what it thought unseen, by the time it had
                 self.assertEqual(verdicts(h, a), ["failed:truncated"])
                 self.assertEqual(h.sql("select input, cache_read, cache_write_5m, output, usage_source, cost_nano from attempts"),
                                  [(1000, 9000, 500, 3, "partial", 1000000 + 900000 + 625000 + 6000)])
