@@ -32,6 +32,7 @@ struct peer {
     enum behind behind;
     bool eager;                    /* answers before the request has come, and does not read it */
     int accepted;
+    bool gone;                     /* there is no connection */
     size_t requests;               /* answered */
     struct buf in;
     char last[1024];               /* request */
@@ -49,6 +50,7 @@ static void peer_hang_up(struct peer *p)
     event_del(&p->timer);
     close(p->fd);
     p->fd = -1;
+    p->gone = true;
 }
 
 static void peer_say(struct peer *p, struct span s)
@@ -118,6 +120,7 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
     assert_true(p->fd >= 0);
     setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));    /* pieces that wait for no acknowledgement */
     p->accepted++;
+    p->gone = false;
     buf_clear(&p->in);
     event_assign(&p->read_event, p->base, p->fd, EV_READ | EV_PERSIST, on_readable, p);
     if (p->eager)
@@ -408,7 +411,8 @@ static void what_is_said_out_of_turn_is_nobodys_answer(void **state)
             fetch_once(&b, &c, t);
             assert_int_equal(c.result.end, FETCH_OK);
             assert_true(span_is(buf_span(&c.body), "hello"));
-            run_until(&b, NULL, 5);
+            run_until(&b, &p.gone, PATIENCE_MS);
+            assert_true(p.gone);
             assert_int_equal(p.accepted, before + 1);    /* none was used twice */
             buf_free(&c.body);
         }
