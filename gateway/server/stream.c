@@ -28,7 +28,7 @@ struct stream {
     size_t retry;              /* bytes of the SSL_write that must be repeated as it was */
     const struct stream_callbacks *callbacks;
     void *ctx;
-    bool handshaking, stopped, reading, shutting, told;
+    bool handshaking, stopped, reading, shutting, goodbye, told;
     bool freed;                /* by a callback: goes when the stack is back here */
     int depth;
 };
@@ -196,8 +196,12 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 
 /* ---- writing ---- */
 
+/* Once: a second SSL_shutdown would read on its own, and end the connection at the first bytes of a caller who still sends. */
 static void say_goodbye(struct stream *s)
 {
+    if (s->goodbye)
+        return;
+    s->goodbye = true;
     if (s->ssl)
         SSL_shutdown(s->ssl);
     shutdown(s->fd, SHUT_WR);
