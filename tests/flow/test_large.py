@@ -146,6 +146,10 @@ class Large(Shared):
         self.assertEqual(r.status, 413)
         self.assertEqual(r.error["code"], "request_too_large")
 
+    def test_a_caller_that_is_still_sending_can_read_its_413(self):
+        r = self.h.request("POST", "/v1/chat/completions", b"x" * 900000, {"content-length": "40000000"})
+        self.assertEqual((r.status, r.error["code"]), (413, "request_too_large"))
+
     def test_small_calls_are_served_while_large_bodies_wait_for_a_helper(self):
         crowd = Crowd(self.h).go()
         self.assertEqual(self.h.chat().status, 200)
