@@ -146,7 +146,7 @@ static size_t live_and_die(struct fixture *f, unsigned round, char *lines, size_
     assert_true(pid >= 0);
     if (pid == 0) {
         close(ends[0]);
-        child(f, ends[1], round + 1, round % 2 ? 1 + (long)(round * 37 % 160) : 0);
+        child(f, ends[1], round + 1, round % 2 ? 1 + (long)(round * 37 % 400) : 0);
     }
     close(ends[1]);
     if (round % 2 == 0) {
